@@ -1,0 +1,91 @@
+"""What 1,000 calls at once cost on an API of 10 calls a second: `python -m benchmarks.rate_limits`.
+
+The API answers the rest 429 with `Retry-After: 1`, and counts in one of three ways; time is the sandbox's, so that the
+two minutes take a second. Printed for each: calls that failed, requests, the most in any second after the first 429,
+and the seconds that it took on that clock.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+
+import anyio
+import httpx
+
+from vpsorg_async import Client, VPSError
+from vpsorg_async.sandbox._clock import JumpingClock
+
+
+CALLS, A_SECOND, LATENCY = 1_000, 10, 0.006
+
+
+class LimitedApi(httpx.AsyncBaseTransport):
+    """An API that takes 10 calls a second, by a bucket, by fixed windows or by a sliding one."""
+
+    def __init__(self, clock: JumpingClock, kind: str) -> None:
+        self._clock = clock
+        self._kind = kind
+        self._level, self._filled_at = float(A_SECOND), 0.0
+        self._taken: list[float] = []
+        self.requests: list[tuple[float, bool]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 - all are alike
+        """Answer a call, half of the latency before it is counted."""
+        with self._clock.answering():
+            await self._clock.sleep(LATENCY / 2)
+            now = self._clock.now()
+            taken = self._takes(now)
+            self.requests.append((now, taken))
+            if taken:
+                self._taken.append(now)
+            await self._clock.sleep(LATENCY / 2)
+            if not taken:
+                return httpx.Response(429, headers={"Retry-After": "1"}, json={"detail": "too many"})
+            return httpx.Response(200, json={"id": 7, "name": "web-01", "status": "active"})
+
+    def _takes(self, now: float) -> bool:
+        if self._kind == "bucket":
+            self._level = min(float(A_SECOND), self._level + (now - self._filled_at) * A_SECOND)
+            self._filled_at = now
+            taken = self._level >= 1
+            self._level -= taken
+            return taken
+        begins = float(int(now)) if self._kind == "fixed" else now - 1
+        return len(self._taken) - bisect.bisect_left(self._taken, begins) < A_SECOND
+
+
+async def measure(kind: str, connections: int) -> str:
+    """Return one line of figures."""
+    clock = JumpingClock()
+    api = LimitedApi(clock, kind)
+    failed = 0
+    client = Client._over(  # noqa: SLF001 - the sandbox's way in
+        api, clock, token="t", base_url="http://localhost/api/v1", timeout=180, max_connections=connections
+    )
+
+    async def call(number: int) -> None:
+        nonlocal failed
+        try:
+            await client.servers.get(number)
+        except VPSError:
+            failed += 1
+
+    async with client, anyio.create_task_group() as group:
+        for number in range(CALLS):
+            group.start_soon(call, number)
+    after = [at for at, _ in itertools.dropwhile(lambda request: request[1], api.requests)]
+    most = max(bisect.bisect_left(after, at + 1) - place for place, at in enumerate(after))
+    return f"{kind:8} {connections:11} {failed:6} {len(api.requests):8} {most:13} {clock.now():7.1f}"
+
+
+async def main() -> None:
+    """Print the table."""
+    print("API      connections failed requests most a second seconds")
+    for kind in ("bucket", "fixed", "sliding"):
+        for connections in (10, 100, 1_000):
+            print(await measure(kind, connections))
+
+
+if __name__ == "__main__":
+    anyio.run(main)

@@ -1,0 +1,33 @@
+"""Create a server, print each status as it is seen, and delete it again whatever happens.
+
+Run it with VPS_API_TOKEN set; with VPS_API_URL set to a served sandbox it costs nothing:
+
+    python -m vpsorg_async.sandbox --port 8800 --speed 60 --token vps_sandbox
+    VPS_API_URL=http://127.0.0.1:8800/api/v1 VPS_API_TOKEN=vps_sandbox python examples/create_and_follow.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from vpsorg_async import Client, PollPolicy, Server, WaitError
+
+
+def show(server: Server) -> None:
+    print(f"{server.name} is {server.status}", f"at {server.ip_address}" if server.ip_address else "")
+
+
+async def main() -> None:
+    async with Client() as client:
+        server = await client.servers.create(name="example-01", plan_id=1, os_id=5, location="us-west")
+        try:
+            server = await server.wait_until(status="active", poll=PollPolicy(minimum=0.5), on_change=show)
+        except WaitError as error:
+            print("it did not come up:", error)
+        finally:
+            await server.delete()
+            await server.wait_until_deleted()
+            print("and it is gone")
+
+
+asyncio.run(main())

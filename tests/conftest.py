@@ -1,0 +1,103 @@
+"""Every async test runs on asyncio, uvloop and trio; `--backend` and `--row` pick some."""
+
+from __future__ import annotations
+
+import collections
+import importlib.util
+import os
+import platform
+
+from typing import Any
+
+import hypothesis
+import pytest
+
+from tests.helpers import row_of
+
+
+BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "asyncio": ("asyncio", {"debug": True}),
+    "uvloop": ("asyncio", {"use_uvloop": True}),
+    "trio": ("trio", {}),
+}
+INSTALLED = [name for name in BACKENDS if importlib.util.find_spec(name)]
+RAN = pytest.StashKey[collections.Counter[str]]()
+OUR_VARIABLES = ("VPS_API_TOKEN", "VPS_API_URL", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+hypothesis.settings.register_profile("ours", deadline=None, print_blob=True, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("ours")
+
+
+def backend_name(value: Any) -> str:
+    """Return the name of what the fixture `anyio_backend` gave: `uvloop` is asyncio with an option."""
+    kind, options = value if isinstance(value, tuple) else (value, {})
+    return "uvloop" if options.get("use_uvloop") else kind
+
+
+@pytest.fixture(params=[pytest.param(BACKENDS[name], id=name) for name in INSTALLED])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    if request.node.get_closest_marker("heavy") and request.param == BACKENDS["asyncio"]:
+        return "asyncio", {}
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name in OUR_VARIABLES or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("vpsorg_async")
+    group.addoption("--backend", choices=list(BACKENDS), help="run async tests on this one only")
+    group.addoption(
+        "--row",
+        metavar="CODE",
+        help="run only the tests whose docstring begins with this SCENARIOS code; several: W1,W2",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RAN] = collections.Counter()
+    config.pluginmanager.register(Counting(config.stash[RAN]))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    kept = [item for item in items if _wanted(item, config.option.row, config.option.backend)]
+    if len(kept) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
+
+
+def _wanted(item: pytest.Item, row: str | None, backend: str | None) -> bool:
+    if row and row_of(getattr(getattr(item, "function", None), "__doc__", None)) not in row.split(","):
+        return False
+    callspec = getattr(item, "callspec", None)
+    if not backend or callspec is None or "anyio_backend" not in callspec.params:
+        return True
+    return backend_name(callspec.params["anyio_backend"]) == backend
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    if "anyio_backend" in getattr(item, "funcargs", {}):
+        # Goes with the report, also from a worker process of pytest-xdist.
+        item.user_properties.append(("backend", backend_name(item.funcargs["anyio_backend"])))
+
+
+class Counting:
+    """Counts the tests that ran on each backend."""
+
+    def __init__(self, ran: collections.Counter[str]) -> None:
+        self._ran = ran
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self._ran.update(value for name, value in report.user_properties if name == "backend")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    ran = config.stash[RAN]
+    counted = ", ".join(f"{name} {ran[name]}" for name in BACKENDS if ran[name])
+    terminalreporter.write_line(f"Python {platform.python_version()}; tests on each backend: {counted or 'none'}")

@@ -1,0 +1,212 @@
+"""A small stateful API for the raw server, a proxy that cuts at a byte, and a clock whose sleeps take no time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import re
+
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import attrs
+import httpx
+
+from tests.helpers import listed
+from tests.rawserver import LoopThread, json
+from vpsorg_async import Client, RetryPolicy
+from vpsorg_async._clock import SystemClock
+from vpsorg_async._wire.pool import ConnectionPool
+
+
+if TYPE_CHECKING:
+    import socket
+
+    from collections.abc import Callable
+
+    from tests.rawserver import Bytes, Peer, RawServer, Reply, Request
+
+TOKEN = "vps_test"
+QUICK = RetryPolicy(initial=0.01, maximum=0.02)
+SPEC: dict[str, Any] = {"name": "web-02", "plan_id": 1, "os_id": 5, "location": "us-west"}
+ITS_CLOCK = dt.datetime(2031, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
+
+
+def client_of(server: Any, **options: Any) -> Client:
+    """Return a client of a raw server (or what has a `base_url`) that does not pause for long."""
+    return Client(TOKEN, base_url=server.base_url, **{"retry": QUICK, **options})
+
+
+class JumpingClock(SystemClock):
+    """The machine's clock, but for sleeps: they move it forward at once."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return super().now() + sum(self.slept)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await anyio.lowlevel.checkpoint()
+
+
+def client_over(server: RawServer, clock: JumpingClock, **options: Any) -> Client:
+    """Return a client of a raw server, through real sockets, whose times go by *clock*."""
+    pool = ConnectionPool(httpx.create_ssl_context)
+    return Client._over(pool, clock, token=TOKEN, base_url=server.base_url, **{"retry": QUICK, **options})
+
+
+class FakeAPI:
+    """The list, detail and create endpoints over a dict of servers, with a clock of the server's own.
+
+    What a test sets changes what is answered from then on: `tells_date`, `paged_by` (`None`: as asked), `count` (the
+    right one, or any JSON), `unseen` (so many listings do not show what was created last), `before_list` (called before
+    each page, with the number of pages listed so far).
+    """
+
+    def __init__(self, server: RawServer) -> None:
+        self.servers: dict[int, dict[str, Any]] = {}
+        self.created: list[int] = []
+        self.listings = 0
+        self.tells_date = True
+        self.paged_by: int | None = None
+        self.knows_page_size = True
+        self.count: Any = Ellipsis
+        self.next_of: Callable[[int, str], str | None] = lambda _number, link: link
+        self.unseen = 0
+        self.newest_first = False
+        self.before_list: Callable[[int], object] = lambda _number: None
+        self.origin = server.base_url
+        self._next_id = 1
+        server.answer("GET", "/servers/", self.page)
+        server.answer("POST", "/servers/", self.create)
+        server.answer("GET", re.compile(r"/servers/\d+/"), self.get)
+
+    def add(self, count: int = 1, **changes: Any) -> list[int]:
+        """Make *count* servers that nobody asked for through the API."""
+        ids = list(range(self._next_id, self._next_id + count))
+        for server_id in ids:
+            self.servers[server_id] = listed(server_id, **{"name": f"web-{server_id}", **changes})
+        self._next_id += count
+        return ids
+
+    def add_like(self, spec: dict[str, Any], *, age: float = 0.0, **changes: Any) -> int:
+        """Make a server as *spec* would, so many seconds ago."""
+        wanted = {
+            "name": spec["name"],
+            "location": spec["location"],
+            "plan": {"id": spec["plan_id"], "name": "Standard VPS"},
+            "os": {"id": spec["os_id"], "name": "Ubuntu 22.04 LTS"},
+            "hostname": spec.get("hostname"),
+            "status": "provisioning",
+            "created_at": stamp(ITS_CLOCK - dt.timedelta(seconds=age)),
+        }
+        return self.add(**{**wanted, **changes})[0]
+
+    def create(self, request: Request) -> Bytes:
+        server_id = self.add_like(request.json)
+        self.created.append(server_id)
+        return json(201, {**self.servers[server_id], "message": "Server is being provisioned."}, self.headers)
+
+    def committed(self, spoil: Callable[[Bytes], Reply]) -> Callable[[Request], Reply]:
+        """Return an answer to a create that makes the server, and then spoils what is said about it."""
+        return lambda request: spoil(self.create(request))
+
+    def get(self, request: Request) -> Bytes:
+        server = self.servers.get(int(request.path.split("/")[2]))
+        return json(404, {"detail": "Not found."}) if server is None else json(200, server, self.headers)
+
+    def page(self, request: Request) -> Bytes:
+        self.before_list(self.listings)
+        self.listings += 1
+        if "page_size" in request.query and not self.knows_page_size:
+            return json(400, {"page_size": ["Unknown parameter."]})
+        asked = int(request.query.get("page_size", 20))
+        number, size = int(request.query.get("page", 1)), self.paged_by or asked
+        shown = [server for server in self.servers.values() if self._shows(server, request.query)]
+        if self.newest_first:
+            shown.reverse()
+        if number > 1 and (number - 1) * size >= len(shown):
+            return json(404, {"detail": "Invalid page."})
+        following = None
+        if number * size < len(shown):
+            query = {**request.query, "page": str(number + 1)}
+            following = f"{self.origin}/servers/?{httpx.QueryParams(query)}"
+        answer: dict[str, Any] = {"next": self.next_of(number, following) if following else None}
+        if self.count is not None:
+            answer["count"] = len(shown) if self.count is Ellipsis else self.count
+        return json(200, {**answer, "results": shown[(number - 1) * size : number * size]}, self.headers)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Date": format_datetime(ITS_CLOCK, usegmt=True)} if self.tells_date else {}
+
+    def _shows(self, server: dict[str, Any], query: dict[str, str]) -> bool:
+        if self.listings <= self.unseen and server["id"] in self.created:
+            return False
+        return all(server[key] == query[key] for key in ("status", "location") if key in query)
+
+
+def stamp(when: dt.datetime) -> str:
+    """Return *when* as the API writes it."""
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@attrs.frozen
+class Where:
+    """Cut after so many bytes of the request (`up`), or of its answer (`down`)."""
+
+    up: int | None = None
+    down: int | None = None
+    reset: bool = False
+
+
+class CuttingProxy(LoopThread):
+    """Passes bytes on to a raw server, and cuts each connection whose first request is a POST where it is told to.
+
+    A cut behind the whole request is made once the server has begun to answer: what was asked is done by then.
+    """
+
+    def __init__(self, server: RawServer) -> None:
+        super().__init__()
+        self.base_url = server.base_url.replace(f":{server.port}/", f":{self.port}/")
+        self.where = Where()
+        self.posts = 0
+        self._target = server.port
+
+    async def _serve(self, client: socket.socket, peer: Peer) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: peer, client)
+        first = await peer.reader.read(65536)
+        where = Where()
+        if first.startswith(b"P"):
+            self.posts += 1
+            where = self.where
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._target)
+        with contextlib.closing(writer):
+            pumps = (self._pump_up(first, peer, writer, where), self._pump_down(reader, peer, where))
+            tasks = [asyncio.ensure_future(pump) for pump in pumps]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+        peer.close(reset=where.reset)
+
+    async def _pump_up(self, data: bytes, peer: Peer, writer: asyncio.StreamWriter, where: Where) -> None:
+        left = where.up
+        while data:
+            writer.write(data[:left])
+            if left is not None and (left := left - len(data)) <= 0:
+                return
+            data = await peer.reader.read(65536)
+
+    async def _pump_down(self, reader: asyncio.StreamReader, peer: Peer, where: Where) -> None:
+        left = where.down
+        while data := await reader.read(65536):
+            peer.write(data[:left])
+            if left is not None and (left := left - len(data)) <= 0:
+                return

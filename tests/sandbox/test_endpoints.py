@@ -1,0 +1,469 @@
+"""The nine endpoints, as the contract documents them."""
+
+from __future__ import annotations
+
+import pytest
+
+from vpsorg_async.sandbox import Sandbox
+
+
+pytestmark = pytest.mark.anyio
+
+CREATED = {
+    "id": 12347,
+    "name": "web-server-02",
+    "hostname": "web02.example.com",
+    "status": "provisioning",
+    "ip_address": None,
+    "location": "us-west",
+    "plan": {"id": 1, "name": "Standard VPS", "vcpus": 2, "memory": 4096, "storage": 80},
+    "os": {"id": 5, "name": "Ubuntu 22.04 LTS"},
+    "backups_enabled": True,
+    "created_at": "2025-01-16T15:30:00Z",
+    "updated_at": "2025-01-16T15:30:00Z",
+    "message": "Server is being provisioned. This may take 2-5 minutes.",
+}
+DETAIL = {
+    "id": 12345,
+    "name": "web-server-01",
+    "hostname": "web01.example.com",
+    "status": "active",
+    "ip_address": "203.0.113.10",
+    "ipv6_address": "2001:0db8::1",
+    "location": "us-west",
+    "plan": {"id": 1, "name": "Standard VPS", "vcpus": 2, "memory": 4096, "storage": 80, "bandwidth": 2048},
+    "os": {"id": 5, "name": "Ubuntu 22.04 LTS"},
+    "backups_enabled": True,
+    "created_at": "2025-01-10T14:30:00Z",
+    "updated_at": "2025-01-16T15:45:00Z",
+}
+LISTED = {
+    "count": 2,
+    "results": [
+        {
+            "id": 12345,
+            "name": "web-server-01",
+            "hostname": "web01.example.com",
+            "status": "active",
+            "ip_address": "203.0.113.10",
+            "location": "us-west",
+            "plan": {"id": 1, "name": "Standard VPS", "vcpus": 2, "memory": 4096, "storage": 80},
+            "os": {"id": 5, "name": "Ubuntu 22.04 LTS"},
+            "created_at": "2025-01-10T14:30:00Z",
+            "updated_at": "2025-01-15T10:20:00Z",
+        },
+        {
+            "id": 12346,
+            "name": "db-server-01",
+            "hostname": "db01.example.com",
+            "status": "active",
+            "ip_address": "203.0.113.11",
+            "location": "us-east",
+            "plan": {"id": 2, "name": "Performance VPS", "vcpus": 4, "memory": 8192, "storage": 160},
+            "os": {"id": 3, "name": "Debian 12"},
+            "created_at": "2025-01-12T09:15:00Z",
+            "updated_at": "2025-01-16T08:45:00Z",
+        },
+    ],
+}
+SPEC = {
+    "name": "web-server-02",
+    "plan_id": 1,
+    "os_id": 5,
+    "location": "us-west",
+    "hostname": "web02.example.com",
+    "ssh_key_id": 3,
+    "backups_enabled": True,
+}
+ENOUGH = 300.0  # every command is over by then
+
+
+async def stop(api, sandbox):
+    assert (await api.post("/servers/12345/stop/")).status_code == 200
+    sandbox.advance(ENOUGH)
+
+
+class TestDocumentedExamples:
+    async def test_the_list_is_the_documented_one(self, api):
+        """X1: the list of two, and nothing about pages where there is one."""
+        answer = await api.get("/servers/")
+
+        assert (answer.status_code, answer.json()) == (200, LISTED)
+
+    async def test_the_answer_to_a_create_is_the_documented_one(self, api):
+        """X1: field for field, down to the id and the time."""
+        answer = await api.post("/servers/", json=SPEC)
+
+        assert (answer.status_code, answer.json()) == (201, CREATED)
+
+    async def test_the_detail_is_the_documented_one(self, api, sandbox):
+        """X1: field for field; what the machine uses differs from one look to the next."""
+        sandbox.advance(900)
+        await api.patch("/servers/12345/", json={"name": "web-server-01"})
+
+        answer = (await api.get("/servers/12345/")).json()
+        usage = answer.pop("resource_usage")
+
+        assert answer == DETAIL
+        assert {name: type(value) for name, value in usage.items()} == {
+            "cpu_percent": float,
+            "memory_used": int,
+            "disk_used": int,
+            "bandwidth_used": int,
+        }
+
+    @pytest.mark.parametrize(
+        ("command", "status"), [("start", "starting"), ("stop", "stopping"), ("reboot", "rebooting")]
+    )
+    async def test_the_answer_to_a_command_is_the_documented_one(self, api, sandbox, command, status):
+        """X1: accepted, with the status that it is in now."""
+        if command == "start":
+            await stop(api, sandbox)
+
+        answer = await api.post(f"/servers/12345/{command}/")
+
+        server = {"id": 12345, "name": "web-server-01", "status": status}
+        assert answer.status_code == 200
+        assert answer.json() == {"status": "success", "message": f"Server is {status}", "server": server}
+
+    async def test_put_and_patch_answer_the_whole_server(self, api):
+        """X1: both in the shape of the detail."""
+        settings = {"name": "web-1", "hostname": None, "backups_enabled": False}
+
+        put = await api.put("/servers/12345/", json=settings)
+        patched = await api.patch("/servers/12345/", json={"hostname": "a.example.com"})
+
+        assert (put.status_code, patched.status_code) == (200, 200)
+        assert put.json().keys() == DETAIL.keys() | {"resource_usage"}
+        assert {name: put.json()[name] for name in settings} == settings
+        assert {name: patched.json()[name] for name in settings} == {**settings, "hostname": "a.example.com"}
+        assert patched.json()["updated_at"] == "2025-01-16T15:30:00Z"
+
+    async def test_a_deleted_server_is_gone(self, api):
+        """X1: 204 without a body, then 404."""
+        deleted = await api.delete("/servers/12345/")
+
+        assert (deleted.status_code, deleted.content) == (204, b"")
+        for method, path in [("GET", ""), ("DELETE", ""), ("POST", "start/")]:
+            again = await api.request(method, f"/servers/12345/{path}")
+            assert (again.status_code, again.json()) == (404, {"detail": "Not found."})
+
+    async def test_every_answer_has_the_sandbox_s_date_and_an_id(self, api, sandbox):
+        """X1: refusals too."""
+        sandbox.advance(61)
+
+        answers = [await api.get("/servers/"), await api.get("/nowhere/"), await api.delete("/servers/12345/")]
+
+        assert [answer.headers.get_list("date") for answer in answers] == [["Thu, 16 Jan 2025 15:31:01 GMT"]] * 3
+        assert len({answer.headers["x-request-id"] for answer in answers}) == 3
+
+    async def test_the_documented_parameters_filter(self, api, sandbox):
+        """X1: by status, by location, by both."""
+        await stop(api, sandbox)
+
+        async def ids(**query):
+            answer = (await api.get("/servers/", params=query)).json()
+            return answer["count"], [server["id"] for server in answer["results"]]
+
+        assert await ids(status="stopped") == (1, [12345])
+        assert await ids(location="us-east") == (1, [12346])
+        assert await ids(status="active", location="us-west") == (0, [])
+        assert await ids(status="", location="") == (2, [12345, 12346])
+
+
+def without(name):
+    return {key: value for key, value in SPEC.items() if key != name}
+
+
+WRONG_CREATES = {
+    "no name": (without("name"), {"name": ["This field is required."]}),
+    "no plan or os": (
+        {"name": "a", "location": "us-west"},
+        {"plan_id": ["This field is required."], "os_id": ["This field is required."]},
+    ),
+    "null": (SPEC | {"name": None}, {"name": ["This field may not be null."]}),
+    "blank": (SPEC | {"name": ""}, {"name": ["This field may not be blank."]}),
+    "name": (SPEC | {"name": "a_b"}, {"name": ["Enter a valid name of at most 63 letters, digits and hyphens."]}),
+    "line feed": (
+        SPEC | {"name": "a\n"},
+        {"name": ["Enter a valid name of at most 63 letters, digits and hyphens."]},
+    ),
+    "name type": (SPEC | {"name": 7}, {"name": ["Not a valid string."]}),
+    "hostname": (SPEC | {"hostname": "a b.c"}, {"hostname": ["Enter a valid fully qualified domain name."]}),
+    "unknown plan": (SPEC | {"plan_id": 99}, {"plan_id": ['Invalid pk "99" - object does not exist.']}),
+    "unknown os": (SPEC | {"os_id": 0}, {"os_id": ['Invalid pk "0" - object does not exist.']}),
+    "plan type": (SPEC | {"plan_id": "1"}, {"plan_id": ["A valid integer is required."]}),
+    "plan boolean": (SPEC | {"plan_id": True}, {"plan_id": ["A valid integer is required."]}),
+    "unknown location": (SPEC | {"location": "mars"}, {"location": ['"mars" is not a valid choice.']}),
+    "location type": (SPEC | {"location": ["us-west"]}, {"location": ["Not a valid string."]}),
+    "backups": (SPEC | {"backups_enabled": "yes"}, {"backups_enabled": ["Must be a valid boolean."]}),
+    "list": ([SPEC], {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}),
+}
+BROKEN = [b"{", b'{"name": NaN}', b"\xff", b"[" * 100_000, b'{"name": ' + b"1" * 5000 + b"}"]
+
+
+class TestRefusals:
+    async def test_a_wrong_create_names_the_field(self, api, sandbox):
+        """X2: 400 in the shape of Django REST framework, and no server."""
+        for case, (body, errors) in WRONG_CREATES.items():
+            answer = await api.post("/servers/", json=body)
+            assert (case, answer.status_code, answer.json()) == (case, 400, errors)
+
+        assert len(sandbox.servers) == 2
+
+    async def test_broken_json_is_400(self, api, sandbox):
+        """X2: whatever is broken about it; recorded without a body."""
+        for body in BROKEN:
+            answer = await api.post("/servers/", content=body)
+            assert answer.status_code == 400
+            assert answer.json()["detail"].startswith("JSON parse error - ")
+
+        assert (len(sandbox.servers), {repr(call.json) for call in sandbox.calls}) == (2, {"None"})
+
+    @pytest.mark.parametrize("surrogate", ['"\\ud800"', '"\\u0000"'])
+    async def test_what_has_no_encoding_is_quoted_all_the_same(self, api, surrogate):
+        """X2: the refusal itself can be sent."""
+        body = b'{"name": "a", "plan_id": 1, "os_id": 5, "location": %s}' % surrogate.encode()
+
+        assert (await api.post("/servers/", content=body)).status_code == 400
+
+    @pytest.mark.parametrize(
+        ("method", "path", "allow"),
+        [
+            ("PUT", "/servers/", "GET, POST"),
+            ("POST", "/servers/12345/", "GET, PUT, PATCH, DELETE"),
+            ("GET", "/servers/12345/start/", "POST"),
+            ("OPTIONS", "/servers/", "GET, POST"),
+        ],
+    )
+    async def test_a_wrong_method_is_405(self, api, sandbox, method, path, allow):
+        """X2: and says what is allowed."""
+        answer = await api.request(method, path)
+
+        assert (answer.status_code, answer.json()) == (405, {"detail": f'Method "{method}" not allowed.'})
+        assert answer.headers["allow"] == allow
+        assert sandbox.calls[-1].status == 405
+
+    @pytest.mark.parametrize("value", ["", "vps_sandbox", "Basic vps_sandbox", "Bearer"])
+    async def test_no_token_is_401(self, api, value):
+        """X2: nothing given, or not as a bearer."""
+        answer = await api.get("/servers/", headers={"Authorization": value})
+
+        assert (answer.status_code, answer.json()) == (401, {"detail": "Authentication credentials were not provided."})
+
+    async def test_a_wrong_token_is_401_and_changes_nothing(self, api, sandbox):
+        """X2: for every method; a token is never quoted."""
+        before = sandbox.servers
+
+        for method, path in [("DELETE", "/servers/12345/"), ("POST", "/servers/"), ("PUT", "/servers/")]:
+            answer = await api.request(method, path, headers={"Authorization": "Bearer vps_other"})
+            assert (answer.status_code, answer.json()) == (401, {"detail": "Invalid token."})
+
+        assert sandbox.servers == before
+        assert "vps_" not in repr(sandbox.calls)
+
+    async def test_another_account_s_server_is_404(self, api, sandbox):
+        """X2: not 403, which would tell that there is one."""
+        sandbox.add_account("vps_other")
+        other = {"Authorization": "Bearer vps_other"}
+
+        assert (await api.get("/servers/", headers=other)).json() == {"count": 0, "results": []}
+        for method, path in [("GET", ""), ("DELETE", ""), ("POST", "stop/")]:
+            assert (await api.request(method, f"/servers/12345/{path}", headers=other)).status_code == 404
+        made = (await api.post("/servers/", json=SPEC, headers=other)).json()
+        assert (await api.get(f"/servers/{made['id']}/")).status_code == 404
+        assert [server["id"] for server in sandbox.servers] == [12345, 12346, made["id"]]
+
+    async def test_a_token_that_only_reads_is_403_to_changes(self, api, sandbox):
+        """X2: it sees the first account, or the one that it opened before."""
+        sandbox.add_account("vps_reader", read_only=True)
+        reader = {"Authorization": "Bearer vps_reader"}
+
+        denied = await api.delete("/servers/12345/", headers=reader)
+
+        assert (await api.get("/servers/", headers=reader)).json()["count"] == 2
+        assert denied.status_code == 403
+        assert denied.json() == {"detail": "You do not have permission to perform this action."}
+        sandbox.add_account("vps_sandbox", read_only=True)
+        assert (await api.post("/servers/12345/stop/")).status_code == 403
+
+    async def test_used_up_credits_are_402(self, api, sandbox):
+        """X2: each create takes one; servers that were there take none."""
+        sandbox.add_account("vps_poor", credits=2)
+        poor = {"Authorization": "Bearer vps_poor"}
+
+        answers = [await api.post("/servers/", json=SPEC, headers=poor) for _ in range(3)]
+
+        assert [answer.status_code for answer in answers] == [201, 201, 402]
+        assert answers[2].json() == {"detail": "Insufficient credits."}
+        assert len(sandbox.servers) == 4
+
+    async def test_what_is_not_there_is_404(self, api):
+        """X2: unknown ids, and paths that are none."""
+        ids = ("7", "x", "-1", "%D9%A1", "1" * 30)
+        for path in (*(f"/servers/{server_id}/" for server_id in ids), "/servers/12345", "/", "/plans/"):
+            answer = await api.get(path)
+            assert (path, answer.status_code, answer.json()) == (path, 404, {"detail": "Not found."})
+
+    async def test_an_unknown_status_is_no_filter(self, api):
+        """X2: a filter that cannot match is a mistake, not an empty list."""
+        answer = await api.get("/servers/", params={"status": "actve"})
+
+        assert answer.status_code == 400
+        assert answer.json() == {"status": ["Select a valid choice. actve is not one of the available choices."]}
+
+    async def test_put_names_what_it_lacks(self, api, sandbox):
+        """X3: each missing field, and nothing has changed."""
+        before = sandbox.servers
+
+        answer = await api.put("/servers/12345/", json={"name": "a"})
+
+        required = ["This field is required."]
+        assert (answer.status_code, answer.json()) == (400, {"hostname": required, "backups_enabled": required})
+        assert sandbox.servers == before
+
+    async def test_patch_checks_what_is_given(self, api):
+        """X2: and asks for no more."""
+        wrong = await api.patch("/servers/12345/", json={"backups_enabled": 1})
+
+        assert (wrong.status_code, wrong.json()) == (400, {"backups_enabled": ["Must be a valid boolean."]})
+        assert (await api.patch("/servers/12345/", json={"unknown": 1})).status_code == 200
+
+
+class TestCommands:
+    async def test_start_when_running_is_refused(self, api):
+        """X4: as documented."""
+        answer = await api.post("/servers/12345/start/")
+
+        assert (answer.status_code, answer.json()) == (400, {"detail": "Server is already running."})
+
+    @pytest.mark.parametrize("command", ["stop", "reboot"])
+    async def test_what_needs_a_running_server_is_refused_when_stopped(self, api, sandbox, command):
+        """X4: as documented."""
+        await stop(api, sandbox)
+
+        answer = await api.post(f"/servers/12345/{command}/")
+
+        assert (answer.status_code, answer.json()) == (400, {"detail": "Server is not running."})
+
+    @pytest.mark.parametrize(
+        ("began", "status"),
+        [("start", "starting"), ("stop", "stopping"), ("reboot", "rebooting"), ("create", "provisioning")],
+    )
+    async def test_nothing_is_accepted_in_transition(self, api, sandbox, began, status):
+        """X4: any command, whatever is under way; the status stays."""
+        if began == "start":
+            await stop(api, sandbox)
+        path = "/servers/" if began == "create" else f"/servers/12345/{began}/"
+        server = (await api.post(path, json=SPEC)).json()
+        server_id = server.get("id", 12345)
+
+        for command in ("start", "stop", "reboot"):
+            answer = await api.post(f"/servers/{server_id}/{command}/")
+            assert (answer.status_code, answer.json()) == (400, {"detail": f"Server is {status}."})
+
+        assert (await api.get(f"/servers/{server_id}/")).json()["status"] == status
+
+    async def test_a_command_takes_its_time_and_moves_updated_at_twice(self, api, sandbox):
+        """X1: when it begins, and when it ends."""
+        await api.post("/servers/12345/reboot/")
+        during = sandbox.servers[0]
+        sandbox.advance(19)
+        still = sandbox.servers[0]
+        sandbox.advance(41)
+        after = sandbox.servers[0]
+
+        assert [server["status"] for server in (during, still, after)] == ["rebooting", "rebooting", "active"]
+        assert during["updated_at"] == still["updated_at"] == "2025-01-16T15:30:00Z"
+        assert "2025-01-16T15:30:20Z" <= after["updated_at"] <= "2025-01-16T15:31:00Z"
+
+    async def test_a_new_server_gets_its_addresses_when_it_is_active(self, api, sandbox):
+        """X1: two to five minutes later."""
+        await api.post("/servers/", json=SPEC)
+        sandbox.advance(119)
+        before = sandbox.servers[-1]
+        sandbox.advance(181)
+        after = sandbox.servers[-1]
+
+        assert [before[name] for name in ("status", "ip_address", "ipv6_address")] == ["provisioning", None, None]
+        assert [after[name] for name in ("status", "ip_address", "ipv6_address")] == [
+            "active",
+            "203.0.113.12",
+            "2001:0db8::3",
+        ]
+
+    async def test_the_vendor_s_own_way_of_asking_works_too(self, api, sandbox):
+        """Servers by UUID, and `power/` with the command in the body."""
+        uuid = next(sandbox._backend.accounts[0].servers(0)).uuid
+
+        assert (await api.get(f"/servers/{uuid}/")).json()["id"] == 12345
+        wrong = await api.post(f"/servers/{uuid}/power/", json={"action": "jump"})
+        assert (wrong.status_code, wrong.json()) == (400, {"action": ['"jump" is not a valid choice.']})
+        assert (await api.post(f"/servers/{uuid}/power/", json=[])).json() == {"action": ["This field is required."]}
+        answer = await api.post(f"/servers/{uuid}/power/", json={"action": "restart"})
+        assert answer.json()["message"] == "Server is rebooting"
+
+
+SIZES = [
+    ({"page_size": "1000"}, 100),
+    ({"page_size": "0"}, 20),
+    ({"page_size": "x"}, 20),
+    ({"page": "11"}, 5),
+    ({"page": "last"}, 5),
+    ({"page_size": "100", "page": "3"}, 5),
+]
+
+
+class TestPages:
+    @pytest.fixture
+    def sandbox(self):
+        return Sandbox(servers=205)
+
+    async def test_pages_are_linked_both_ways(self, api):
+        """X1: 20 a page, the query kept."""
+        first = (await api.get("/servers/", params={"location": ""})).json()
+        second = (await api.get(first["next"])).json()
+
+        assert (first["count"], len(first["results"]), first["previous"]) == (205, 20, None)
+        assert first["next"].endswith("/api/v1/servers/?location=&page=2")
+        assert second["previous"].endswith("/api/v1/servers/?location=")
+        assert [server["id"] for server in second["results"]] == list(range(12365, 12385))
+
+    async def test_following_next_gives_each_server_once(self, api):
+        """X1: to the last page, which says that it is."""
+        page = (await api.get("/servers/", params={"page_size": 50})).json()
+        ids = []
+        while True:
+            ids += [server["id"] for server in page["results"]]
+            if page["next"] is None:
+                break
+            page = (await api.get(page["next"])).json()
+
+        assert ids == list(range(12345, 12550))
+
+    async def test_sizes_are_bounded(self, api):
+        """X1: at most 100; what is no size is 20."""
+        for query, length in SIZES:
+            answer = await api.get("/servers/", params=query)
+            assert (query, len(answer.json()["results"])) == (query, length)
+
+    async def test_a_page_past_the_end_is_404(self, api):
+        """X2: and so is what is no page."""
+        for page in ("12", "0", "-1", "x", "", "1e1", "9" * 30):
+            answer = await api.get("/servers/", params={"page": page})
+            assert (page, answer.status_code, answer.json()) == (page, 404, {"detail": "Invalid page."})
+
+
+class TestCalls:
+    async def test_what_was_asked_is_recorded(self, api, sandbox):
+        """Refusals too, without headers."""
+        sandbox.advance(5)
+        await api.get("/servers/", params={"status": "active"})
+        await api.patch("/servers/12345/", json={"name": "a b"})
+
+        seen = [(call.method, call.path, call.query, call.json, call.status, call.at) for call in sandbox.calls]
+
+        assert seen == [
+            ("GET", "/servers/", {"status": "active"}, None, 200, 5.0),
+            ("PATCH", "/servers/12345/", {}, {"name": "a b"}, 400, 5.0),
+        ]

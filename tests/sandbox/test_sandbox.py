@@ -1,0 +1,241 @@
+"""The sandbox from the outside: its client, its serving, its command."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import anyio
+import httpx
+import pytest
+
+from tests.helpers import ROOT
+from tests.sandbox.conftest import AUTHORIZED
+from vpsorg_async.sandbox import Sandbox
+from vpsorg_async.sandbox._inprocess import InProcessTransport
+
+
+pytestmark = pytest.mark.anyio
+
+
+def slow_seed():
+    """Return a seed that makes a create take almost five minutes."""
+    return next(
+        seed
+        for seed in range(1000)
+        if 295 < random.Random(f"{seed}/12345/create/0").uniform(120, 300)  # noqa: SIM300
+    )
+
+
+class TestClient:
+    @pytest.mark.heavy
+    async def test_a_wait_of_five_minutes_takes_no_time(self):
+        """Well under 0.2 s: of this thread's own, the fastest of three, as the machine may have more to do."""
+        took, real = [], time.perf_counter()
+        for _ in range(3):
+            sandbox = Sandbox(seed=slow_seed())
+            async with sandbox.client() as client:
+                server = await client.servers.create(name="a", plan_id=1, os_id=5, location="us-west")
+                began = time.thread_time()
+                server = await server.wait_until(status="active", timeout=600)
+                took.append(time.thread_time() - began)
+            assert 295 < sandbox.calls[-1].at < 306
+
+        assert server.ip_address == "203.0.113.10"
+        assert min(took) < 0.2
+        assert time.perf_counter() - real < 20
+
+    async def test_it_takes_a_client_s_options(self):
+        """Another account's token, for one."""
+        sandbox = Sandbox(servers=1)
+        sandbox.add_account("vps_other")
+        async with sandbox.client(token="vps_other", timeout=5) as client:
+            assert await client.servers.list() == []
+
+    async def test_there_is_none_while_time_is_real(self):
+        """Its waits would be over before anything has happened."""
+        sandbox = Sandbox()
+        async with sandbox.serve():
+            with pytest.raises(RuntimeError) as caught:
+                sandbox.client()
+
+        assert str(caught.value) == ("the sandbox is being served: give a Client its base URL, or leave serve() first")
+
+
+class TestAccounts:
+    async def test_a_token_opens_one_account(self):
+        """What cannot be meant is refused."""
+        sandbox = Sandbox()
+        with pytest.raises(ValueError) as twice:
+            sandbox.add_account("vps_sandbox")
+        with pytest.raises(ValueError) as credit:
+            sandbox.add_account("vps_reader", credits=5, read_only=True)
+
+        assert str(twice.value) == "this token opens an account already"
+        assert str(credit.value) == "credits belong to an account of its own; leave them out with read_only=True"
+
+
+class TestHammering:
+    @pytest.mark.heavy
+    async def test_twenty_clients_hammer_one_server(self):
+        """X5: for a minute; every command accepted and every status seen is one that the table allows."""
+        sandbox = Sandbox(servers=1)
+        clock = sandbox._clock
+        chance = random.Random(5)
+        seen, accepted = [], []
+
+        async def hammer():
+            transport = InProcessTransport(sandbox.app, clock)
+            async with httpx.AsyncClient(
+                base_url="http://localhost/api/v1", headers=AUTHORIZED, transport=transport
+            ) as client:
+                while clock.now() < 60:
+                    name = chance.choice(["start", "stop", "reboot"])
+                    if (await client.post(f"/servers/12345/{name}/")).status_code == 200:
+                        accepted.append(name)
+                    seen.append((clock.now(), (await client.get("/servers/12345/")).json()["status"]))
+                    await clock.sleep(chance.uniform(0.1, 3))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(hammer)
+
+        history = history_of(sandbox._backend.accounts[0].log)
+        assert len(seen) > 400
+        assert [command for _, command, _ in history if command] == accepted
+        for at, status in seen:
+            assert status in {shown for began, _, shown in history if began == max(b for b, _, _ in history if b <= at)}
+
+
+def history_of(log):
+    """Return when which command led to which status, having checked each against the documented table."""
+    moves = {"start": ("stopped", "starting", "active"), "stop": ("active", "stopping", "stopped")}
+    moves["reboot"] = ("active", "rebooting", "active")
+    history = [(0.0, None, "active")]
+    for event in log[1:]:
+        name = event.data["command"]
+        before, through, after = moves[name]
+        assert history[-1][2] == before
+        assert history[-1][0] <= event.at
+        history += [(event.at, name, through), (event.at + event.data["seconds"], None, after)]
+    return history
+
+
+class TestServing:
+    async def test_time_runs_with_real_time(self):
+        """Times the speed, and goes on afterwards from where it was."""
+        sandbox = Sandbox(servers=1)
+        async with sandbox.serve(speed=1e6) as base_url, httpx.AsyncClient(headers=AUTHORIZED) as client:
+            first = await client.get(f"{base_url}/servers/")
+            await client.get(f"{base_url}/servers/")
+            sandbox.advance(10)
+        calls = sandbox.calls
+
+        assert first.status_code == 200
+        assert 0 < calls[0].at < calls[1].at
+        assert sandbox._clock.now() >= calls[1].at + 10
+
+    async def test_it_ends_with_its_thread_and_its_port(self):
+        """Also when the body raises or is cancelled."""
+        sandbox = Sandbox()
+        for ending in (None, KeyError, "cancel"):
+            with anyio.CancelScope() as scope:
+                try:
+                    async with sandbox.serve() as base_url:
+                        port = httpx.URL(base_url).port
+                        if ending == "cancel":
+                            scope.cancel()
+                            await anyio.sleep(10)
+                        elif ending:
+                            raise ending
+                except KeyError:
+                    pass
+            assert [thread for thread in threading.enumerate() if thread.name == "vpsorg-sandbox"] == []
+            with socket.create_server(("127.0.0.1", port)):
+                pass
+
+    async def test_one_cancelled_before_it_began_leaves_nothing(self):
+        """Neither a thread nor a sandbox that thinks it is served."""
+        sandbox = Sandbox()
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            async with sandbox.serve():
+                pass
+
+        async with sandbox.serve() as base_url:
+            assert base_url.startswith("http://127.0.0.1:")
+
+    async def test_it_is_served_once_at_a_time(self):
+        """And a port that is taken is an OSError."""
+        sandbox = Sandbox()
+        async with sandbox.serve() as base_url:
+            with pytest.raises(RuntimeError) as caught:
+                await sandbox.serve().__aenter__()
+            with pytest.raises(OSError, match="in use"):
+                await Sandbox().serve(httpx.URL(base_url).port).__aenter__()
+
+        assert str(caught.value) == "the sandbox is being served already"
+
+    def test_it_can_be_served_without_an_event_loop(self):
+        """With a plain `with`."""
+        with Sandbox(servers=3).serve() as base_url:
+            answer = httpx.get(f"{base_url}/servers/", headers=AUTHORIZED)
+
+        assert answer.json()["count"] == 3
+
+
+class TestFrozenClient:
+    async def test_freezing_while_served_stops_time_there_too(self):
+        """`advance` moves it."""
+        sandbox = Sandbox(servers=1)
+        async with sandbox.serve(speed=1000) as base_url, httpx.AsyncClient(headers=AUTHORIZED) as client:
+            sandbox.freeze()
+            for _ in range(2):
+                await client.get(f"{base_url}/servers/")
+            sandbox.advance(7)
+            await client.get(f"{base_url}/servers/")
+
+        first, second, third = (call.at for call in sandbox.calls)
+        assert (second, third) == (first, first + 7)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_until_it_is_interrupted(number):
+    options = ["--port", "0", "--speed", "60", "--token", "vps_mine", "--servers", "3", "--credits", "1"]
+    command = ["-W", "error", "-m", "vpsorg_async.sandbox", *options]
+    environment = os.environ | {"PYTHONDEVMODE": "1"}
+    with subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        base_url = process.stdout.readline().strip()
+        answer = httpx.get(f"{base_url}/servers/", headers={"Authorization": "Bearer vps_mine"})
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+
+    assert (answer.json()["count"], output, errors, process.returncode) == (3, "", "", 0)
+
+
+@pytest.mark.parametrize("argument", ["--speed=0", "--speed=nan", "--servers=-1", "--port=99999"])
+def test_the_command_refuses_what_cannot_be(argument):
+    result = subprocess.run(
+        [sys.executable, "-m", "vpsorg_async.sandbox", argument], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode in {1, 2}
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+def test_without_its_extra_the_import_names_the_remedy(missing):
+    script = f"import sys; sys.modules[{missing!r}] = None; import vpsorg_async.sandbox"
+
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    remedy = "ModuleNotFoundError: the sandbox needs starlette and uvicorn: pip install 'vpsorg-async[sandbox]'"
+    assert result.stderr.splitlines()[-1] == remedy

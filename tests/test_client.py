@@ -1,0 +1,451 @@
+"""The client's configuration, its views, and the requests that it does not model."""
+
+from __future__ import annotations
+
+import platform
+import ssl
+
+import anyio
+import httpx
+import pytest
+
+from tests.helpers import detail
+from tests.rawserver import RawServer, drop, json, text
+from vpsorg_async import (
+    APIStatusError,
+    APITimeoutError,
+    Client,
+    ConfigurationError,
+    NotFoundError,
+    OutcomeUnknownError,
+    ResponseError,
+    RetryPolicy,
+    __version__,
+)
+
+
+QUICK = RetryPolicy(initial=0.005, maximum=0.01)
+SDK = f"vpsorg-async/{__version__} python/{platform.python_version()}"
+
+
+@pytest.fixture
+def server():
+    with RawServer() as running:
+        running.answer("GET", "/servers/7/", json(200, detail(7)))
+        yield running
+
+
+def client_of(server, **options):
+    return Client("vps_test", base_url=server.base_url, **{"retry": QUICK, **options})
+
+
+class OwnTransport(httpx.AsyncBaseTransport):
+    """A transport of the user's own, that knows nothing of us."""
+
+    def __init__(self, answers=()):
+        self.answers = list(answers)
+        self.requests = []
+        self.closed = 0
+
+    async def handle_async_request(self, request):
+        self.requests.append(request)
+        answer = self.answers.pop(0) if self.answers else httpx.Response(200, json=detail(7))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def aclose(self):
+        self.closed += 1
+
+
+async def not_plain(event):
+    """An `on_event` that would never be awaited."""
+
+
+REFUSED = {
+    "no token": ({"token": None}, "there is no token: pass token=… or set VPS_API_TOKEN"),
+    "empty token": ({"token": ""}, "the token is empty: pass token=… or set VPS_API_TOKEN"),
+    "no str": ({"token": 7}, "the token must be a str, not int"),
+    "transport and proxy": (
+        {"transport": OwnTransport(), "proxy": "http://127.0.0.1:1"},
+        "transport and proxy exclude each other: give the transport its proxy instead",
+    ),
+    "no transport": ({"transport": 7}, "transport must be an httpx.AsyncBaseTransport, not int"),
+    "no context": ({"ssl_context": "ca.pem"}, "ssl_context must be an ssl.SSLContext, not str"),
+    "0 connections": ({"max_connections": 0}, "max_connections=0: give a whole number of 1 or more"),
+    "True connections": ({"max_connections": True}, "max_connections=True: give a whole number of 1 or more"),
+    "1.5 connections": ({"max_connections": 1.5}, "max_connections=1.5: give a whole number of 1 or more"),
+    "on_event": ({"on_event": 7}, "on_event must be a plain function that takes an Event, not 7"),
+    "authorization": (
+        {"headers": {"AUTHORIZATION": "secret"}},
+        "headers must not set AUTHORIZATION: the token goes in as token=…, the host as base_url=…",
+    ),
+    "host": (
+        {"headers": {"Host": "x"}},
+        "headers must not set Host: the token goes in as token=…, the host as base_url=…",
+    ),
+    "header name": ({"headers": {"a b": "x"}}, "headers has a name that no header can have: 'a b'"),
+    "header value": (
+        {"headers": {"X-A": "secret\r\nX-B: 1"}},
+        "the header X-A takes a str of visible ASCII (its value is not shown)",
+    ),
+    "not ASCII": ({"headers": {"X-A": "é"}}, "the header X-A takes a str of visible ASCII (its value is not shown)"),
+    "user agent": (
+        {"user_agent": "app\n"},
+        "the header User-Agent takes a str of visible ASCII (its value is not shown)",
+    ),
+    "plain http": (
+        {"base_url": "http://admin.vps.org/api/v1"},
+        (
+            "base_url is plain http to admin.vps.org, so the token would travel in the clear: "
+            "use https://, or allow_http=True if you are sure"
+        ),
+    ),
+    "proxy": (
+        {"proxy": "ftp://x"},
+        "the proxy must be an http://, https:// or socks5:// URL with a host (not shown here)",
+    ),
+}
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(("given", "message"), REFUSED.values(), ids=REFUSED)
+    def test_what_cannot_be_used_is_refused_at_once(self, given, message):
+        with pytest.raises(ConfigurationError) as caught:
+            Client(**{"token": "vps_test", **given})
+
+        assert str(caught.value) == message
+
+    def test_an_on_event_that_would_never_be_awaited_is_refused(self):
+        with pytest.raises(ConfigurationError) as caught:
+            Client("vps_test", on_event=not_plain)
+
+        assert str(caught.value).startswith("on_event must be a plain function that takes an Event, not <function")
+
+    @pytest.mark.parametrize(
+        ("given", "kind", "message"),
+        [
+            ({"timeout": -1}, ValueError, "timeout=-1: give 0 or more seconds, or None for without end"),
+            ({"timeout": float("nan")}, ValueError, "timeout=nan: give 0 or more seconds, or None for without end"),
+            ({"timeout": True}, TypeError, "timeout takes seconds as a number, or None for without end, not True"),
+            (
+                {"attempt_timeout": "1"},
+                TypeError,
+                "attempt_timeout takes seconds as a number, or None for without end, not '1'",
+            ),
+            ({"retry": 3}, TypeError, "retry must be a RetryPolicy, not 3; RetryPolicy.none() tries once"),
+        ],
+    )
+    def test_times_that_are_none_are_refused_by_the_client_and_by_its_views(self, given, kind, message):
+        for use in (lambda: Client("vps_test", **given), lambda: Client("vps_test").with_options(**given)):
+            with pytest.raises(kind) as caught:
+                use()
+            assert str(caught.value) == message
+
+    def test_the_environment_is_used_where_no_argument_is(self, monkeypatch):
+        monkeypatch.setenv("VPS_API_TOKEN", "from_environment")
+        monkeypatch.setenv("VPS_API_URL", "https://api.example/v9")
+
+        assert repr(Client()) == "<Client https://api.example/v9/>"
+        assert repr(Client(base_url="https://other.example/v1/")) == "<Client https://other.example/v1/>"
+
+    def test_the_vendors_address_is_the_default(self):
+        assert repr(Client("vps_test")) == "<Client https://admin.vps.org/api/v1/>"
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "[::1]", "localhost", "api.localhost"])
+    def test_plain_http_to_loopback_is_allowed(self, host):
+        assert repr(Client("vps_test", base_url=f"http://{host}:1/api/v1")) == f"<Client http://{host}:1/api/v1/>"
+
+    def test_plain_http_elsewhere_is_allowed_only_expressly(self):
+        client = Client("vps_test", base_url="http://10.0.0.1/api/v1", allow_http=True)
+
+        assert repr(client) == "<Client http://10.0.0.1/api/v1/>"
+
+    def test_an_ssl_context_and_a_client_of_no_end_are_fine(self):
+        context = ssl.create_default_context()
+
+        assert "vps_test" not in repr(Client("vps_test", ssl_context=context, timeout=None, attempt_timeout=None))
+
+
+@pytest.mark.anyio
+class TestHeaders:
+    async def headers_of(self, server, **options):
+        async with client_of(server, **options) as client:
+            await client.servers.get(7)
+        return server.requests[-1].headers
+
+    async def test_what_every_call_says(self, server):
+        headers = await self.headers_of(server)
+
+        assert headers == {
+            "host": f"127.0.0.1:{server.port}",
+            "connection": "keep-alive",
+            "accept": "application/json",
+            "accept-encoding": "gzip",
+            "content-type": "application/json",
+            "user-agent": SDK,
+            "authorization": "Bearer vps_test",
+        }
+
+    async def test_the_users_agent_goes_before_the_sdks(self, server):
+        assert (await self.headers_of(server, user_agent="app/1.0"))["user-agent"] == f"app/1.0 {SDK}"
+
+    async def test_a_user_agent_among_the_headers_is_sent_as_it_is(self, server):
+        assert (await self.headers_of(server, headers={"user-agent": "mine"}))["user-agent"] == "mine"
+
+    async def test_the_argument_beats_the_header(self, server):
+        options = {"headers": {"user-agent": "mine"}, "user_agent": "app/1.0"}
+
+        assert (await self.headers_of(server, **options))["user-agent"] == f"app/1.0 {SDK}"
+        [sent] = list(server.requests)
+        assert list(sent.headers).count("user-agent") == 1
+
+    async def test_headers_of_ones_own_go_with_every_call(self, server):
+        headers = await self.headers_of(server, headers={"X-Team": "a b", "Accept": "text/plain"})
+
+        assert (headers["x-team"], headers["accept"]) == ("a b", "text/plain")
+
+    async def test_cookies_are_neither_kept_nor_sent(self, server):
+        server.answer("GET", "/servers/7/", json(200, detail(7), {"Set-Cookie": "session=1; Path=/"}))
+
+        async with client_of(server) as client:
+            await client.servers.get(7)
+            await client.servers.get(7)
+            kept = list(client.http.cookies.jar)
+
+        assert (kept, ["cookie" in request.headers for request in server.requests]) == ([], [False, False])
+
+
+@pytest.mark.anyio
+class TestViews:
+    async def test_a_view_has_its_own_times_on_the_same_connections(self, server):
+        server.answer("GET", "/servers/8/", json(500, {}))
+        gate = server.gate()
+
+        async with client_of(server) as client:
+            view = client.with_options(timeout=5, retry=RetryPolicy.none())
+            await client.servers.get(7)
+            with pytest.raises(APIStatusError) as caught:
+                await view.servers.get(8)
+            gate.open()
+
+        assert (caught.value.attempts, server.connections_total) == (1, 1)
+
+    async def test_a_view_of_a_view_keeps_what_it_is_not_given(self, server):
+        server.answer("GET", "/servers/8/", json(500, {}))
+
+        async with client_of(server) as client:
+            view = client.with_options(retry=RetryPolicy(attempts=2, initial=0.001)).with_options(timeout=9)
+            with pytest.raises(APIStatusError) as caught:
+                await view.servers.get(8)
+
+        assert caught.value.attempts == 2
+
+    async def test_a_server_keeps_the_options_of_the_view_that_gave_it(self, server):
+        async with client_of(server) as client:
+            found = await client.with_options(retry=RetryPolicy.none()).servers.get(7)
+            server.answer("GET", "/servers/7/", json(500, {}))
+            with pytest.raises(APIStatusError) as caught:
+                await found.refresh()
+
+        assert caught.value.attempts == 1
+
+    async def test_the_repr_tells_a_closed_client_and_no_token(self, server):
+        client = client_of(server)
+        await client.servers.get(7)
+        await client.aclose()
+
+        assert repr(client) == f"<Client {server.base_url}/ closed>"
+        assert repr(client.with_options()) == f"<Client {server.base_url}/ closed>"
+
+
+@pytest.mark.anyio
+class TestWithoutEntering:
+    async def test_it_works_and_is_closed_twice(self, server):
+        client = client_of(server)
+
+        found = await client.servers.get(7)
+        await client.aclose()
+        await client.aclose()
+
+        assert found.id == 7
+        await server.until(lambda: server.connections_open == 0)
+
+    async def test_it_is_closed_by_the_end_of_its_block_also_after_an_error(self, server):
+        with pytest.raises(ZeroDivisionError):
+            async with client_of(server) as client:
+                await client.servers.get(7)
+                raise ZeroDivisionError
+
+        await server.until(lambda: server.connections_open == 0)
+
+
+@pytest.mark.anyio
+class TestOwnTransport:
+    async def test_the_token_and_retries_stay_on_top_of_it(self):
+        transport = OwnTransport([httpx.ConnectError("no"), httpx.Response(503), httpx.ReadError("cut")])
+
+        async with Client("vps_test", base_url="https://api.example/v1", transport=transport, retry=QUICK) as client:
+            found = await client.servers.get(7)
+
+        assert (found.id, len(transport.requests)) == (7, 4)
+        assert {request.headers["authorization"] for request in transport.requests} == {"Bearer vps_test"}
+
+    async def test_it_is_closed_with_the_client_and_not_by_a_view(self):
+        transport = OwnTransport()
+        client = Client("vps_test", transport=transport)
+
+        await client.with_options().aclose()
+        closed_by_view = transport.closed
+        await client.aclose()
+        await client.aclose()
+
+        assert (closed_by_view, transport.closed) == (0, 1)
+
+    async def test_no_more_than_max_connections_are_in_it_at_once(self):
+        inside = most = 0
+
+        class Slow(OwnTransport):
+            async def handle_async_request(self, request):
+                nonlocal inside, most
+                inside += 1
+                most = max(most, inside)
+                await anyio.lowlevel.checkpoint()
+                inside -= 1
+                return await super().handle_async_request(request)
+
+        client = Client("vps_test", transport=Slow(), max_connections=3)
+        async with client, anyio.create_task_group() as group:
+            for _ in range(50):
+                group.start_soon(client.servers.get, 7)
+
+        assert most == 3
+
+    async def test_its_own_mistakes_come_out_as_they_are_and_cost_no_turn(self):
+        transport = OwnTransport([KeyError("mine"), KeyError("mine")])
+
+        async with Client("vps_test", transport=transport, max_connections=1) as client:
+            for _ in range(2):
+                with pytest.raises(KeyError):
+                    await client.servers.get(7)
+            found = await client.servers.get(7)
+
+        assert found.id == 7
+
+
+@pytest.mark.anyio
+class TestRequest:
+    async def test_a_path_below_the_base_url_is_asked(self, server):
+        server.answer("GET", "/plans/", json(200, [1]))
+
+        async with client_of(server) as client:
+            answers = [await client.request("get", path, params={"a": "1"}) for path in ("/plans/", "plans/")]
+
+        assert [answer.json() for answer in answers] == [[1], [1]]
+        assert [(request.method, request.target) for request in server.requests] == [
+            ("GET", "/api/v1/plans/?a=1"),
+            ("GET", "/api/v1/plans/?a=1"),
+        ]
+
+    async def test_json_is_sent(self, server):
+        server.answer("POST", "/keys/", json(201, {}))
+
+        async with client_of(server) as client:
+            answer = await client.request("POST", "/keys/", json={"name": "é"})
+
+        assert (answer.status_code, server.requests[0].json) == (201, {"name": "é"})
+
+    @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+    async def test_what_may_be_repeated_is(self, server, method):
+        server.answer(method, "/x/", [drop(), json(500, {}), json(200, {})])
+
+        async with client_of(server) as client:
+            answer = await client.request(method, "/x/")
+
+        assert (answer.status_code, len(server.requests)) == (200, 3)
+
+    async def test_a_post_is_never_sent_twice(self, server):
+        server.answer("POST", "/x/", [drop(), json(200, {})])
+
+        async with client_of(server) as client:
+            with pytest.raises(OutcomeUnknownError) as caught:
+                await client.request("POST", "/x/?secret=1", json={})
+
+        assert len(server.requests) == 1
+        assert caught.value.request_summary == "POST /x/"
+        assert str(caught.value).startswith("POST /x/: ")
+        assert str(caught.value).endswith("it may have been carried out")
+
+    async def test_an_error_status_is_raised(self, server):
+        async with client_of(server) as client:
+            with pytest.raises(NotFoundError) as caught:
+                await client.request("GET", "/nothing/")
+
+        assert (caught.value.status_code, caught.value.request_summary) == (404, "GET /nothing/")
+
+    async def test_a_redirect_elsewhere_is_no_answer(self, server):
+        server.answer("GET", "/x/", text(302, "", headers={"Location": "https://elsewhere.example/y?z=1"}))
+
+        async with client_of(server) as client:
+            with pytest.raises(ResponseError) as caught:
+                await client.request("GET", "/x/")
+
+        assert str(caught.value) == (
+            "GET /x/ was answered 302, a redirect to https://elsewhere.example/y: not followed"
+        )
+
+    @pytest.mark.parametrize(
+        "path",
+        ["https://elsewhere.example/", "HTTP://x", "//elsewhere.example/", 7, "/x\x00/", "/x\n"],
+    )
+    async def test_what_is_no_path_is_refused_unsent(self, server, path):
+        async with client_of(server) as client:
+            with pytest.raises(ValueError, match="path="):
+                await client.request("GET", path)
+
+        assert server.requests == []
+
+    @pytest.mark.parametrize("method", ["", "GE T", "GET\r\n", None])
+    async def test_what_is_no_method_is_refused_unsent(self, server, method):
+        async with client_of(server) as client:
+            with pytest.raises(ValueError, match="is no HTTP method"):
+                await client.request(method, "/x/")
+
+        assert server.requests == []
+
+    async def test_its_own_timeout_counts(self, server):
+        server.answer("GET", "/x/", json(503, {}))
+
+        async with client_of(server, retry=RetryPolicy(initial=1000, maximum=1000), timeout=None) as client:
+            with pytest.raises(APITimeoutError) as caught:
+                await client.request("GET", "/x/", timeout=0.1)
+
+        assert str(caught.value) == "GET /x/: no answer within timeout=0.1 s (the last try: answered 503)"
+
+
+@pytest.mark.anyio
+class TestUnderneath:
+    async def test_hooks_run_once_a_call_above_the_retries_and_see_no_token(self, server):
+        server.answer("GET", "/servers/8/", [json(500, {}), json(200, detail(8))])
+        seen = []
+
+        async def on_request(request):
+            seen.append((request.method, "authorization" in request.headers))
+
+        async def on_response(response):
+            seen.append((response.status_code, "authorization" in response.request.headers))
+
+        async with client_of(server) as client:
+            client.http.event_hooks = {"request": [on_request], "response": [on_response]}
+            await client.servers.get(8)
+
+        assert seen == [("GET", False), (200, False)]
+        assert len(server.requests) == 2
+
+    async def test_it_may_be_used_for_something_else_without_the_token(self, server):
+        with RawServer() as other:
+            other.answer("GET", "/x/", json(200, {}))
+            async with client_of(server) as client:
+                answer = await client.http.get(f"{other.base_url}/x/")
+
+            assert (answer.status_code, "authorization" in other.requests[0].headers) == (200, False)

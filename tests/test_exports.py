@@ -1,0 +1,178 @@
+"""The public face: names, their documentation, and what importing it costs."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import subprocess
+import sys
+import typing
+
+import attrs
+import pytest
+
+import vpsorg_async
+
+from tests.helpers import ROOT
+from vpsorg_async import Client
+from vpsorg_async._servers import Servers
+
+
+ERRORS = {
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "InsufficientCreditsError",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ResponseError",
+    "ServerError",
+    "ServerGoneError",
+    "StateConflictError",
+    "UnexpectedStatusError",
+    "VPSError",
+    "WaitError",
+    "WaitTimeoutError",
+}
+MODELS = {
+    "Action",
+    "OperatingSystem",
+    "Plan",
+    "ResourceUsage",
+    "Server",
+    "ServerRef",
+    "ServerStatus",
+    "StatusName",
+}
+THE_REST = {
+    "NOT_GIVEN",
+    "Client",
+    "Event",
+    "PollPolicy",
+    "RetryPolicy",
+    "ServerList",
+    "ServerSpec",
+    "StatusSeen",
+    "__version__",
+}
+# Not there before the part of the library that gives them.
+FLEETS_AND_WATCHING = {"Fleet", "FleetReport", "Fleets", "Outcome", "Progress", "Run", "ServerChange", "Watch"}
+PUBLIC_CLASSES = [
+    getattr(vpsorg_async, name) for name in vpsorg_async.__all__ if inspect.isclass(getattr(vpsorg_async, name))
+]
+
+
+def public_methods(kind):
+    return [
+        (name, inspect.unwrap(getattr(member, "__func__", member)))
+        for name, member in vars(kind).items()
+        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, classmethod))
+    ]
+
+
+METHODS = {
+    f"{kind.__name__}.{name}": method for kind in [*PUBLIC_CLASSES, Servers] for name, method in public_methods(kind)
+}
+
+
+class TestNames:
+    def test_what_is_public(self):
+        assert set(vpsorg_async.__all__) - FLEETS_AND_WATCHING == ERRORS | MODELS | THE_REST
+
+    def test_they_are_there_and_listed_once(self):
+        assert len(set(vpsorg_async.__all__)) == len(vpsorg_async.__all__)
+        assert [name for name in vpsorg_async.__all__ if not hasattr(vpsorg_async, name)] == []
+
+    def test_nothing_else_is_public_but_modules(self):
+        others = {name for name in vars(vpsorg_async) if not name.startswith("_")} - set(vpsorg_async.__all__)
+
+        assert [name for name in others if not inspect.ismodule(getattr(vpsorg_async, name))] == []
+
+    @pytest.mark.parametrize("kind", [kind for kind in PUBLIC_CLASSES if attrs.has(kind)])
+    def test_data_is_frozen_and_slotted(self, kind):
+        assert kind.__setattr__ is not object.__setattr__
+        assert not hasattr(kind, "__dict__") or "__dict__" not in dir(kind)
+
+
+class TestDocumentation:
+    @pytest.mark.parametrize("kind", PUBLIC_CLASSES)
+    def test_every_public_class_has_a_docstring_of_its_own(self, kind):
+        assert (kind.__doc__ or "").strip()
+
+    @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+    def test_every_public_method_has_a_docstring(self, method):
+        assert (method.__doc__ or "").strip()
+
+    @pytest.mark.parametrize("kind", [kind for kind in PUBLIC_CLASSES if attrs.has(kind)])
+    def test_every_public_attribute_is_documented(self, kind):
+        names = [field.name for field in attrs.fields(kind) if not field.name.startswith("_")]
+
+        # A sentence tells two attributes, a list more.
+        assert len(names) <= 2 or [name for name in names if f"{name}:" not in kind.__doc__] == []
+
+    def test_every_argument_of_the_client_is_documented(self):
+        names = [name for name in inspect.signature(Client).parameters if name != "self"]
+
+        # Python 3.13 keeps docstrings without their indentation.
+        assert [name for name in names if f"\n    {name}: " not in inspect.cleandoc(Client.__doc__)] == []
+
+
+class TestSignatures:
+    def test_the_client_takes_what_it_says(self):
+        assert list(inspect.signature(Client).parameters) == [
+            "token",
+            "base_url",
+            "timeout",
+            "attempt_timeout",
+            "retry",
+            "max_connections",
+            "transport",
+            "proxy",
+            "ssl_context",
+            "headers",
+            "user_agent",
+            "allow_http",
+            "on_event",
+        ]
+
+    def test_a_server_does_what_the_client_does_with_it(self):
+        """Each method of a `Server` takes what that of `client.servers` does, but for the server."""
+        for name, method in public_methods(vpsorg_async.Server):
+            if name in ("from_dict", "to_dict", "refresh"):
+                continue
+            own, theirs = inspect.signature(method).parameters, inspect.signature(getattr(Servers, name)).parameters
+            assert [(key, own[key].default) for key in own] == [
+                (key, theirs[key].default) for key in theirs if key != "server_id"
+            ]
+
+    def test_the_seven_statuses_are_one_list(self):
+        assert issubclass(vpsorg_async.ServerStatus, enum.StrEnum)
+        assert set(typing.get_args(vpsorg_async.StatusName)) == set(vpsorg_async.ServerStatus)
+        assert len(vpsorg_async.ServerStatus) == 7
+
+
+class TestImporting:
+    def test_it_loads_nothing_that_is_not_needed_for_a_first_call(self):
+        script = (
+            "import sys, httpx, anyio\n"
+            "before = set(sys.modules)\n"
+            "import vpsorg_async\n"
+            "unwanted = {'starlette', 'uvicorn', 'rich', 'tenacity', 'trio', 'uvloop', 'pytest', 'respx', 'click'}\n"
+            "print(sorted(unwanted & (set(sys.modules) - before)))\n"
+        )
+
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", script],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+        assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -1,0 +1,309 @@
+"""The gate: order of asking, looks first, no turn lost to a cancel, and no cost in the number that wait."""
+
+from __future__ import annotations
+
+import random
+
+import anyio
+import pytest
+
+from anyio.lowlevel import checkpoint
+
+from vpsorg_async._clock import SystemClock
+from vpsorg_async._wire.pace import FIRST_BURST
+from vpsorg_async._wire.pacing import Gate
+
+
+pytestmark = pytest.mark.anyio
+
+
+class CountingClock(SystemClock):
+    """The machine's clock, that counts how often it is asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def now(self):
+        self.asked += 1
+        return super().now()
+
+
+class StillClock(SystemClock):
+    """A clock on which no time passes."""
+
+    def now(self):
+        return 0.0
+
+    async def sleep(self, seconds):
+        await anyio.sleep_forever()
+
+
+async def settle():
+    """Let every task that can run do so."""
+    for _ in range(10):
+        await checkpoint()
+
+
+class TestOrder:
+    async def test_turns_are_given_in_the_order_of_asking(self):
+        gate, order = Gate(1, SystemClock()), []
+        await gate.enter(gate.ticket(look=False))
+
+        async def call(number, ticket):
+            await gate.enter(ticket)
+            order.append(number)
+            await checkpoint()
+            gate.leave()
+
+        async with anyio.create_task_group() as group:
+            for number in range(50):
+                group.start_soon(call, number, gate.ticket(look=False))
+            await settle()
+            gate.leave()
+
+        assert order == list(range(50))
+
+    async def test_looks_go_before_calls_that_asked_earlier(self):
+        gate, order = Gate(1, SystemClock()), []
+        await gate.enter(gate.ticket(look=False))
+
+        async def call(name, ticket):
+            await gate.enter(ticket)
+            order.append(name)
+            gate.leave()
+
+        async with anyio.create_task_group() as group:
+            for name in ("call 1", "call 2", "look 1", "look 2"):
+                group.start_soon(call, name, gate.ticket(look=name.startswith("look")))
+            await settle()
+            gate.leave()
+
+        assert order == ["look 1", "look 2", "call 1", "call 2"]
+
+    async def test_a_call_that_comes_back_keeps_its_place(self):
+        gate, order = Gate(1, SystemClock()), []
+        first, second, third = (gate.ticket(look=False) for _ in range(3))
+        await gate.enter(second)
+
+        async def call(name, ticket):
+            await gate.enter(ticket)
+            order.append(name)
+            gate.leave()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(call, "third", third)
+            await settle()
+            group.start_soon(call, "first", first)
+            await settle()
+            gate.leave()
+
+        assert order == ["first", "third"]
+
+    async def test_never_more_than_its_size_are_inside(self):
+        gate, inside, most = Gate(7, SystemClock()), 0, 0
+
+        async def call():
+            nonlocal inside, most
+            await gate.enter(gate.ticket(look=False))
+            inside += 1
+            most = max(most, inside)
+            await checkpoint()
+            inside -= 1
+            gate.leave()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(200):
+                group.start_soon(call)
+
+        assert most == 7
+
+
+class TestRamp:
+    @pytest.mark.parametrize("size", [11, 100])
+    async def test_all_get_in_although_the_first_ones_never_answer(self, size):
+        gate, inside, all_inside = Gate(size, SystemClock()), 0, anyio.Event()
+
+        async def call():
+            nonlocal inside
+            await gate.enter(gate.ticket(look=False))
+            inside += 1
+            if inside == size:
+                all_inside.set()
+            await anyio.sleep_forever()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(size):
+                group.start_soon(call)
+            with anyio.fail_after(5):
+                await all_inside.wait()
+            group.cancel_scope.cancel()
+
+        assert inside == size
+
+    async def test_the_first_burst_is_small(self):
+        gate, inside = Gate(100, StillClock()), 0
+
+        async def call():
+            nonlocal inside
+            await gate.enter(gate.ticket(look=False))
+            inside += 1
+            await anyio.sleep_forever()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(100):
+                group.start_soon(call)
+            await settle()
+            begun = inside
+            group.cancel_scope.cancel()
+
+        assert begun == FIRST_BURST
+
+
+class TestCancelling:
+    @pytest.mark.heavy
+    async def test_no_turn_is_lost_over_thousands_of_cancels_at_any_moment(self):
+        chance, gate, inside, most = random.Random(7), Gate(3, SystemClock()), 0, 0
+
+        async def call():
+            nonlocal inside, most
+            await gate.enter(gate.ticket(look=chance.random() < 0.2))
+            try:
+                inside += 1
+                most = max(most, inside)
+                for _ in range(chance.randrange(3)):
+                    await checkpoint()
+            finally:
+                inside -= 1
+                gate.leave()
+
+        async def cancelled_call(rounds):
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(call)
+                    for _ in range(rounds):
+                        await checkpoint()
+                    scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(2_000):
+                group.start_soon(cancelled_call, chance.randrange(12))
+        with anyio.fail_after(5):
+            for _ in range(3):
+                await gate.enter(gate.ticket(look=False))
+
+        assert (inside, most) == (0, 3)
+
+    @pytest.mark.parametrize("cancelled_first", [True, False])
+    async def test_a_turn_given_to_a_call_at_the_moment_of_its_cancel_goes_to_the_next(self, cancelled_first):
+        """P1: a turn that nobody takes any more is not lost."""
+        gate, entered = Gate(1, SystemClock()), anyio.Event()
+        await gate.enter(gate.ticket(look=False))
+        scope = anyio.CancelScope()
+
+        async def cancelled():
+            with scope:
+                await gate.enter(gate.ticket(look=False))
+                gate.leave()
+
+        async def next_one():
+            await gate.enter(gate.ticket(look=False))
+            entered.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(cancelled)
+            await settle()
+            group.start_soon(next_one)
+            await settle()
+            for step in (scope.cancel, gate.leave) if cancelled_first else (gate.leave, scope.cancel):
+                step()
+            with anyio.fail_after(5):
+                await entered.wait()
+
+    @pytest.mark.parametrize("cancelled", [1, 2, 3])
+    async def test_after_a_pause_others_get_in_when_those_who_watched_the_time_are_cancelled(self, cancelled):
+        gate, scopes, entered = Gate(5, SystemClock()), [], 0
+        gate.refused(0.1)
+
+        async def call(scope):
+            nonlocal entered
+            with scope:
+                await gate.enter(gate.ticket(look=False))
+                entered += 1
+                gate.leave()
+
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                for _ in range(cancelled + 2):
+                    scopes.append(anyio.CancelScope())
+                    group.start_soon(call, scopes[-1])
+                await settle()
+                # At once: the successor is cancelled before it has heard that it is one.
+                for scope in scopes[:cancelled]:
+                    scope.cancel()
+
+        assert entered == 2
+
+    async def test_the_successor_is_cancelled_after_the_keeper_in_the_next_moment(self):
+        gate, scopes, entered = Gate(5, SystemClock()), [anyio.CancelScope() for _ in range(4)], 0
+        gate.refused(0.1)
+
+        async def call(scope):
+            nonlocal entered
+            with scope:
+                await gate.enter(gate.ticket(look=False))
+                entered += 1
+                gate.leave()
+
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                for scope in scopes:
+                    group.start_soon(call, scope)
+                await settle()
+                for scope in scopes[:3]:
+                    scope.cancel()
+                    await checkpoint()
+
+        assert entered == 1
+
+
+class TestCost:
+    @pytest.mark.heavy
+    async def test_a_turn_costs_the_same_however_many_wait(self):
+        """P2: the clock is asked as often for each of 100 as for each of 5,000 that wait."""
+
+        async def asked_per_call(waiting):
+            clock = CountingClock()
+            gate = Gate(10, clock)
+
+            async def call():
+                await gate.enter(gate.ticket(look=False))
+                await checkpoint()
+                gate.answered()
+                gate.leave()
+
+            async with anyio.create_task_group() as group:
+                for _ in range(waiting):
+                    group.start_soon(call)
+            return clock.asked / waiting
+
+        few, many = await asked_per_call(100), await asked_per_call(5_000)
+
+        assert many <= few + 1
+
+    async def test_nobody_spins_while_the_wire_is_full_and_time_alone_would_let_the_next_in(self):
+        clock = CountingClock()
+        gate = Gate(1, clock)
+        gate.refused(0.01)
+        await gate.enter(gate.ticket(look=False))
+
+        async def call():
+            await gate.enter(gate.ticket(look=False))
+            gate.leave()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(call)
+            await anyio.sleep(0.1)
+            asked = clock.asked
+            gate.leave()
+
+        assert asked < 20

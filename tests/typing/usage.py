@@ -1,0 +1,183 @@
+"""How the library is used, as type checkers see it: checked, never run."""
+
+from __future__ import annotations
+
+import ssl
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import assert_type
+
+import httpx
+
+from vpsorg_async import (
+    NOT_GIVEN,
+    Action,
+    APIConnectionError,
+    APIStatusError,
+    Client,
+    Event,
+    OperatingSystem,
+    OutcomeUnknownError,
+    Plan,
+    PollPolicy,
+    ResourceUsage,
+    RetryPolicy,
+    Server,
+    ServerList,
+    ServerRef,
+    ServerStatus,
+    StatusSeen,
+    WaitError,
+    WaitTimeoutError,
+)
+
+
+def plain_token() -> str:
+    return "token"
+
+
+async def async_token() -> str:
+    return "token"
+
+
+def told(event: Event) -> None:
+    assert_type(event.name, str)
+    assert_type(event.at, float)
+
+
+async def changed(server: Server) -> None:
+    assert_type(server.status, ServerStatus | str)
+
+
+async def configure() -> None:
+    Client()
+    Client("token")
+    Client(plain_token)
+    Client(async_token, base_url=None, timeout=None, attempt_timeout=None)
+    client = Client(
+        "token",
+        base_url="https://admin.vps.org/api/v1",
+        timeout=30,
+        attempt_timeout=1.5,
+        retry=RetryPolicy(attempts=2, initial=0.1, maximum=1.0, budget=0.5),
+        max_connections=10,
+        transport=httpx.AsyncHTTPTransport(),
+        proxy=None,
+        ssl_context=ssl.create_default_context(),
+        headers={"X-Team": "a"},
+        user_agent="app/1.0",
+        allow_http=True,
+        on_event=told,
+    )
+    async with client as entered:
+        assert_type(entered, Client)
+    assert_type(client.with_options(timeout=None, attempt_timeout=1, retry=RetryPolicy.none()), Client)
+    assert_type(client.http, httpx.AsyncClient)
+    assert_type(await client.request("GET", "/servers/", params={"a": "1"}, timeout=None), httpx.Response)
+    assert_type(await client.request("POST", "/servers/", json={"a": [1]}), httpx.Response)
+    await client.aclose()
+
+
+async def call(client: Client) -> None:
+    servers = client.servers
+    assert_type(servers.list(), ServerList)
+    assert_type(await servers.list(status="active", location="us-west", skip_invalid=True, timeout=None), list[Server])
+    assert_type(await servers.list(status=[ServerStatus.ACTIVE, "stopped"]).all(), list[Server])
+    async for one in servers.list(status=ServerStatus.STOPPED):
+        assert_type(one, Server)
+    server = await servers.get(7, timeout=NOT_GIVEN)
+    assert_type(server, Server)
+    assert_type(await servers.get("uuid"), Server)
+    assert_type(await servers.get(server), Server)
+    assert_type(await servers.get_by_name("web-01"), Server | None)
+    assert_type(await servers.create(name="a", plan_id=1, os_id="5", location="us-west"), Server)
+    assert_type(await servers.replace(7, name="a", hostname=None, backups_enabled=True), Server)
+    assert_type(await servers.update(7, hostname=None), Server)
+    assert_type(await servers.start(7), Action)
+    assert_type(await servers.stop("7"), Action)
+    assert_type(await servers.reboot(server, timeout=None), Action)
+    await servers.delete(7)
+
+
+async def wait(client: Client, server: Server) -> None:
+    servers = client.servers
+    assert_type(await servers.wait_until(7, status="active"), Server)
+    assert_type(
+        await servers.wait_until(
+            server,
+            status={"active", ServerStatus.STOPPED},
+            timeout=None,
+            poll=PollPolicy(minimum=0.5),
+            fail_on=(),
+            on_change=changed,
+            detail=False,
+        ),
+        Server,
+    )
+    await servers.wait_until_deleted(7, timeout=1)
+    action = await server.reboot()
+    assert_type(await action.wait(timeout=None), Server)
+
+
+async def use_a_server(server: Server) -> None:
+    assert_type(await server.refresh(), Server)
+    assert_type(await server.start(timeout=1), Action)
+    assert_type(await server.stop(), Action)
+    assert_type(await server.replace(name="a", hostname="h", backups_enabled=False), Server)
+    assert_type(await server.update(name="a"), Server)
+    assert_type(await server.wait_until(status="active", fail_on="suspended", on_change=print), Server)
+    await server.wait_until_deleted()
+    await server.delete()
+
+
+def read(server: Server, action: Action) -> None:
+    assert_type(server.id, int | str)
+    assert_type(server.name, str)
+    assert_type(server.hostname, str | None)
+    assert_type(server.plan, Plan | None)
+    assert_type(server.os, OperatingSystem | None)
+    assert_type(server.resource_usage, ResourceUsage | None)
+    assert_type(server.created_at, datetime | None)
+    assert_type(server.backups_enabled, bool | None)
+    assert_type(Server.from_dict(server.to_dict()), Server)
+    assert_type(action.server, ServerRef)
+    assert_type(action.status, str)
+
+
+def handle(error: Exception) -> None:
+    if isinstance(error, WaitTimeoutError):
+        assert_type(error.server, Server | None)
+    if isinstance(error, WaitError):
+        assert_type(error.history, tuple[StatusSeen, ...])
+    if isinstance(error, OutcomeUnknownError):
+        assert_type(error.candidates, tuple[Server, ...])
+        assert_type(error.request_summary, str | None)
+    if isinstance(error, APIConnectionError):
+        assert_type(error.sent, bool)
+    if isinstance(error, APIStatusError):
+        assert_type(error.status_code, int)
+        assert_type(error.fields, dict[str, list[str]])
+        assert_type(error.headers, Mapping[str, str])
+        assert_type(error.retry_after, float | None)
+        assert_type(error.body, bytes)
+
+
+async def must_not_pass(client: Client, server: Server) -> None:
+    Client(7)  # type: ignore[arg-type]
+    Client("token", "https://x")  # type: ignore[call-arg]
+    Client("token", max_connections="1")  # type: ignore[arg-type]
+    Client("token", retry=3)  # type: ignore[arg-type]
+    client.with_options(timeout="1")  # type: ignore[arg-type]
+    client.servers.list(status="actve")  # type: ignore[arg-type]
+    await client.servers.wait_until(7, status="actve")  # type: ignore[arg-type]
+    await client.servers.wait_until(7)  # type: ignore[call-arg]
+    await client.servers.get(1.5)  # type: ignore[arg-type]
+    await client.servers.get(None)  # type: ignore[arg-type]
+    await client.servers.create(name="a")  # type: ignore[call-arg]
+    await client.servers.replace(7, name="a")  # type: ignore[call-arg]
+    await client.servers.update(7, name=None)  # type: ignore[arg-type]
+    await server.update("a")  # type: ignore[call-arg]
+    server.name = "b"  # type: ignore[misc]
+    RetryPolicy(3)  # type: ignore[call-arg]
+    (await client.servers.start(7)).ip_address  # type: ignore[attr-defined]  # noqa: B018 - what an action lacks

@@ -1,0 +1,80 @@
+"""What the tests of waits share: a server's story, told look by look, and a clock on which pauses take no time."""
+
+from __future__ import annotations
+
+import ssl
+import time
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+from tests.helpers import action, detail
+from tests.rawserver import Reply, json
+from vpsorg_async import Client, PollPolicy, RetryPolicy
+from vpsorg_async._wire.pool import ConnectionPool
+
+
+SEVEN = "/servers/7/"
+RETRY = RetryPolicy(initial=0.01, maximum=0.02)
+# A grace that does not pass while a test runs; where it shall pass, a test brings its own.
+POLL = PollPolicy(minimum=0.005, maximum=0.01, grace=60)
+# On a clock that skips pauses: looks at the begin and at `timeout=10`, and none between.
+TWICE = PollPolicy(minimum=10, maximum=10, grace=60)
+DATE = "Wed, 15 Oct 2025 12:00:00 GMT"
+BEFORE, AFTER = "2025-10-15T10:35:00Z", "2025-10-15T12:00:01Z"
+
+
+class SkippingClock:
+    """Real time, but that a sleep takes none: it moves the time on."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return time.monotonic() + sum(self.slept)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await anyio.lowlevel.checkpoint()
+
+    def move_on_after(self, seconds: float | None) -> AbstractContextManager[Any]:
+        return anyio.move_on_after(seconds)
+
+
+def client_of(server, **options) -> Client:
+    return Client("vps_test", base_url=server.base_url, **{"retry": RETRY, **options})
+
+
+def skipping_client_of(server, clock, **options) -> Client:
+    """Return a client on a real socket whose pauses take no time."""
+    pool = ConnectionPool(ssl.create_default_context, None)
+    return Client._over(pool, clock, token="vps_test", base_url=server.base_url, retry=RETRY, **options)
+
+
+def look(status: Any = "active", **changes: Any) -> Reply:
+    """Return what a look is answered with."""
+    return json(200, detail(status=status, **changes))
+
+
+def looks(*told: Any) -> list[Reply]:
+    """Return answers to looks, one after another, the last one for ever: statuses, or replies as they are."""
+    return [look(item) if isinstance(item, str) or item is None else item for item in told]
+
+
+def tell(server, *told: Any) -> None:
+    """Let the looks at server 7 show this, one after another, the last one for ever."""
+    server.answer("GET", SEVEN, looks(*told))
+
+
+def accept(server, name: str, *, date: str | None = None) -> None:
+    """Let the API accept a command to server 7."""
+    through = {"start": "starting", "stop": "stopping", "reboot": "rebooting"}[name]
+    headers = None if date is None else {"Date": date}
+    server.answer("POST", f"{SEVEN}{name}/", json(200, action(status=through), headers))
+
+
+def made_looks(server) -> int:
+    return len(server.requests_to("GET", SEVEN))

@@ -1,0 +1,344 @@
+"""Arguments that must not reach the network, and a client that cannot be set up safely."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers import action, detail
+from tests.rawserver import RawServer, json
+from vpsorg_async import Client
+from vpsorg_async._errors import ConfigurationError
+from vpsorg_async._models import Server
+
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "vps_live_0123456789abcdef"
+BAD_IDS = [
+    "",
+    ".",
+    "..",
+    "...",
+    "1/../2",
+    "../1",
+    "1/",
+    "/1",
+    "1?x",
+    "1#x",
+    "é",
+    "1 ",
+    " 1",
+    "1\n",
+    "1\r\nX: y",
+    "\x00",
+    "1%2f2",
+    "%2e%2e",
+    "1;2",
+    "1\\2",
+    "a..b",
+    "-1",
+    "\u0661",
+    "\uff11",
+    "a" * 300,
+    -1,
+    True,
+    False,
+    1.5,
+    1.0,
+    None,
+    b"1",
+    [1],
+    (1,),
+    {},
+    object(),
+]
+CALLS = {
+    "get": lambda servers, key: servers.get(key),
+    "replace": lambda servers, key: servers.replace(key, name="a", hostname=None, backups_enabled=True),
+    "update": lambda servers, key: servers.update(key, name="a"),
+    "delete": lambda servers, key: servers.delete(key),
+    "start": lambda servers, key: servers.start(key),
+    "stop": lambda servers, key: servers.stop(key),
+    "reboot": lambda servers, key: servers.reboot(key),
+    "wait_until": lambda servers, key: servers.wait_until(key, status="active"),
+    "wait_until_deleted": lambda servers, key: servers.wait_until_deleted(key),
+}
+SPEC = {"name": "web-02", "plan_id": 1, "os_id": 5, "location": "us-west"}
+
+
+@pytest.fixture
+def server():
+    with RawServer() as server:
+        yield server
+
+
+def client_of(server, **options):
+    return Client(options.pop("token", TOKEN), base_url=server.base_url, **options)
+
+
+class TestIds:
+    @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+    async def test_a_bad_one_sends_nothing(self, server, call):
+        """T2: `ValueError` or `TypeError`."""
+        async with client_of(server) as client:
+            for bad in BAD_IDS:
+                expected = ValueError if isinstance(bad, str) or (type(bad) is int) else TypeError
+                with pytest.raises(expected):
+                    await call(client.servers, bad)
+
+        assert server.connections_total == 0
+
+    @pytest.mark.parametrize("bad", ["..", "1/2", -1])
+    async def test_one_inside_a_server_is_checked_too(self, server, bad):
+        """T2: an API that is not ours may name a server so."""
+        odd = Server.from_dict({"id": bad, "name": "a", "status": "active"})
+
+        async with client_of(server) as client:
+            with pytest.raises(ValueError, match="server_id"):
+                await client.servers.delete(odd)
+
+        assert server.connections_total == 0
+
+    @pytest.mark.parametrize(
+        "good", [0, 7, 2**70, "8", "web-01", "0b1e8a3c-5b5e-4c8e-9a55-1f6c2f3f9d11", "a.b", "a_b", "a~b", "A1"]
+    )
+    async def test_a_good_one_is_sent_as_it_is(self, server, good):
+        """T2: ints, and what UUIDs and slugs are made of."""
+        server.answer("GET", f"/servers/{good}/", json(200, detail(good)))
+
+        async with client_of(server) as client:
+            assert (await client.servers.get(good)).id == good
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "http://evil.example/",
+            "https://evil.example/servers/",
+            "HTTPS://evil.example/",
+            "//evil.example/x",
+            "http:x",
+            "http:/evil.example",
+            "ftp://x/",
+            "\x00",
+            None,
+            b"/servers/",
+            "///evil.example/",
+        ],
+    )
+    async def test_a_foreign_path_is_refused(self, server, path):
+        """T2: `request` goes below the base URL and nowhere else."""
+        async with client_of(server) as client:
+            with pytest.raises(ValueError, match="path="):
+                await client.request("GET", path)
+
+        assert server.connections_total == 0
+
+    @pytest.mark.parametrize("method", ["", "GET\r\n", "G ET", None, "GÉT", "GET / HTTP/1.1\r\n"])
+    async def test_a_bad_method_is_refused(self, server, method):
+        """T2: nor is the request line anybody's to write."""
+        async with client_of(server) as client:
+            with pytest.raises(ValueError, match="method="):
+                await client.request(method, "/servers/")
+
+        assert server.connections_total == 0
+
+
+class TestInjection:
+    @pytest.mark.parametrize(
+        "bad",
+        ["a\r\nX-Evil: 1", "a\nb", "a b", " a", "a ", "a\x00", "a\x7f", "é", "", "\u2028", 7, b"token", [], "a\tb"],
+    )
+    def test_a_token_that_is_no_header_is_refused_and_not_shown(self, bad):
+        """T3: at once, before any call."""
+        with pytest.raises(ConfigurationError) as caught:
+            Client(bad)
+
+        assert "X-Evil" not in str(caught.value)
+
+    def test_a_token_of_the_environment_is_checked_alike(self, monkeypatch):
+        """T3: a newline at the end of a file is the usual mistake."""
+        monkeypatch.setenv("VPS_API_TOKEN", f"{TOKEN}\n")
+
+        with pytest.raises(ConfigurationError) as caught:
+            Client()
+
+        assert TOKEN not in str(caught.value)
+
+    @pytest.mark.parametrize("bad", ["a\r\nX-Evil: 1", "a\n", "", "é", 7, None])
+    async def test_a_token_that_a_callable_gives_is_checked_alike(self, server, bad):
+        """T3: each time."""
+        async with client_of(server, token=lambda: bad) as client:
+            with pytest.raises(ConfigurationError):
+                await client.servers.get(7)
+
+        assert server.requests == []
+
+    @pytest.mark.parametrize("bad", ["a\r\nX-Evil: 1", "a b", "a_b", "é", "", "a/b", "a.b", "a\n"])
+    async def test_a_name_is_letters_digits_and_hyphens(self, server, bad):
+        """T3: a name never gets so far."""
+        async with client_of(server) as client:
+            with pytest.raises(ValueError, match="name="):
+                await client.servers.create(**{**SPEC, "name": bad})
+            with pytest.raises(ValueError, match="name="):
+                await client.servers.update(7, name=bad)
+            with pytest.raises(ValueError, match="name="):
+                await client.servers.replace(7, name=bad, hostname="a", backups_enabled=True)
+
+        assert server.connections_total == 0
+
+    async def test_a_hostname_is_a_json_string_and_nothing_else(self, server):
+        """T3: escaped."""
+        server.answer("PATCH", "/servers/7/", json(200, detail()))
+        hostname = 'a\r\nX-Evil: 1\r\n\r\n{"b": "c"}\x00\u2028'
+
+        async with client_of(server) as client:
+            await client.servers.update(7, hostname=hostname)
+
+        (request,) = server.requests
+        assert request.json == {"hostname": hostname}
+        assert "x-evil" not in request.headers
+        assert b"\n" not in request.body
+
+    async def test_a_lone_surrogate_cannot_be_sent(self, server):
+        """T3: it is no Unicode."""
+        async with client_of(server) as client:
+            with pytest.raises(ValueError, match="lone surrogate"):
+                await client.servers.update(7, hostname="\ud800")
+
+        assert server.connections_total == 0
+
+    @pytest.mark.parametrize("bad", ["a\r\nb", "a\n", "\x00", "é", "", " a", "a ", 7, None, b"x"])
+    def test_headers_are_checked(self, bad):
+        """T3: values, without showing them."""
+        with pytest.raises(ConfigurationError):
+            Client(TOKEN, headers={"X-Trace": bad})
+
+    @pytest.mark.parametrize("name", ["", "a b", "a:", "a\r\nb", "é", "Authorization", "authorization", "HOST", "Host"])
+    def test_headers_names_are_checked(self, name):
+        """T3: and two of them are ours."""
+        with pytest.raises(ConfigurationError):
+            Client(TOKEN, headers={name: "x"})
+
+    @pytest.mark.parametrize("bad", ["a\r\nb", "", "é", 7])
+    def test_the_user_agent_is_checked(self, bad):
+        """T3: it is a header too."""
+        with pytest.raises(ConfigurationError):
+            Client(TOKEN, user_agent=bad)
+
+    async def test_good_headers_are_sent_with_every_call(self, server):
+        """T3: as they are."""
+        server.answer("POST", "/servers/7/start/", json(200, action()))
+
+        async with client_of(server, headers={"X-Trace": "a b"}, user_agent="app/1.0") as client:
+            await client.servers.start(7)
+
+        (request,) = server.requests
+        assert request.headers["x-trace"] == "a b"
+        assert request.headers["user-agent"].startswith("app/1.0 vpsorg-async/")
+        assert request.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+class TestBaseUrl:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://admin.vps.org/api/v1",
+            "http://10.0.0.1",
+            "http://localhost.example.com",
+            "http://127.0.0.1.example.com",
+            "http://0.0.0.0",
+            "https://user:hunter2@admin.vps.org",
+            "https://user@admin.vps.org",
+            "https://admin.vps.org/?a=b",
+            "https://admin.vps.org/api?",
+            "https://admin.vps.org/#x",
+            "https://",
+            "https:///api",
+            "https://:443",
+            "",
+            "admin.vps.org",
+            "/api/v1",
+            "ftp://admin.vps.org",
+            "file:///etc/passwd",
+            "https://admin.vps.org:port",
+            "https://admin.vps.org:99999",
+            "https://a b",
+            "https://admin.vps.org\r\n",
+            "javascript:alert(1)",
+            "//admin.vps.org",
+            "user:hunter2@admin.vps.org",
+            7,
+            b"https://admin.vps.org",
+        ],
+    )
+    def test_one_that_is_not_safe_is_refused(self, url):
+        """T4: non-TLS, userinfo, a query, no host; and a password is not shown."""
+        with pytest.raises(ConfigurationError) as caught:
+            Client(TOKEN, base_url=url)
+
+        assert "hunter2" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://admin.vps.org/api/v1",
+            "https://admin.vps.org/api/v1/",
+            "https://admin.vps.org",
+            "https://[2001:db8::1]:8443",
+            "http://127.0.0.1:8800",
+            "http://127.9.9.9",
+            "http://[::1]:8800",
+            "http://localhost:8800/api/v1",
+            "http://a.localhost",
+        ],
+    )
+    async def test_one_that_is_safe_is_taken(self, url):
+        """T4: https, or this machine."""
+        async with Client(TOKEN, base_url=url) as client:
+            assert url.rstrip("/") in repr(client)
+
+    async def test_plain_http_can_be_asked_for(self):
+        """T4: by name."""
+        async with Client(TOKEN, base_url="http://10.0.0.1", allow_http=True) as client:
+            assert repr(client) == "<Client http://10.0.0.1>"
+
+    def test_the_environment_is_checked_alike(self, monkeypatch):
+        """T4: VPS_API_URL."""
+        monkeypatch.setenv("VPS_API_URL", "http://admin.vps.org")
+
+        with pytest.raises(ConfigurationError) as caught:
+            Client(TOKEN)
+
+        assert str(caught.value) == (
+            "base_url is plain http to admin.vps.org, so the token would travel in the clear: "
+            "use https://, or allow_http=True if you are sure"
+        )
+
+    async def test_an_argument_beats_the_environment(self, monkeypatch, server):
+        """T4: and an empty variable is none."""
+        server.answer("GET", "/servers/7/", json(200, detail()))
+        monkeypatch.setenv("VPS_API_URL", "https://elsewhere.example")
+        monkeypatch.setenv("VPS_API_TOKEN", "vps_of_the_environment")
+
+        async with client_of(server) as client:
+            await client.servers.get(7)
+        monkeypatch.setenv("VPS_API_URL", server.base_url)
+        async with Client() as client:
+            await client.servers.get(7)
+        monkeypatch.setenv("VPS_API_URL", "")
+        async with Client() as client:
+            assert repr(client) == "<Client https://admin.vps.org/api/v1/>"
+
+        tokens = [request.headers["authorization"] for request in server.requests]
+        assert tokens == [f"Bearer {TOKEN}", "Bearer vps_of_the_environment"]
+
+    @pytest.mark.parametrize("value", [None, ""])
+    def test_without_a_token_there_is_no_client(self, monkeypatch, value):
+        """T4: said plainly."""
+        if value is not None:
+            monkeypatch.setenv("VPS_API_TOKEN", value)
+
+        with pytest.raises(ConfigurationError) as caught:
+            Client()
+
+        assert str(caught.value) == "there is no token: pass token=… or set VPS_API_TOKEN"

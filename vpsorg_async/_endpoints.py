@@ -1,0 +1,176 @@
+"""The nine endpoints, each as the `Call` that asks it; their arguments checked before anything is sent."""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ._models import Action, Server, ServerStatus
+from ._policies import NOT_GIVEN, NotGivenType
+from ._wire import codec
+from ._wire.call import Call, Repeat
+
+
+if TYPE_CHECKING:
+    from ._reports import ServerSpec
+
+LIST_PATH = "/servers/"
+
+# Letters, digits and what UUIDs and slugs are made of: nothing that a path, a query or a proxy reads as more.
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,254}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
+_SEVEN = ", ".join(ServerStatus)
+
+
+def checked_id(server_id: object) -> int | str:
+    """Return the id of a server given as an int, a str or a `Server`.
+
+    Raises:
+        TypeError: it is none of these.
+        ValueError: it cannot be one part of a path.
+    """
+    if isinstance(server_id, Server):
+        server_id = server_id.id
+    if isinstance(server_id, bool) or not isinstance(server_id, (int, str)):
+        raise TypeError(f"server_id must be an int, a str or a Server, not {server_id!r}")
+    if isinstance(server_id, int):
+        if server_id < 0:
+            raise ValueError(f"server_id={server_id} is negative")
+        return server_id
+    if not _SAFE_ID.fullmatch(server_id) or ".." in server_id:
+        raise ValueError(f"server_id={server_id!r} is no server's id: letters, digits and - . _ ~ only, no '..'")
+    return server_id
+
+
+def checked_statuses(argument: str, given: object) -> frozenset[str]:
+    """Return one status, or a collection of them, as a set.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: one of them is no status.
+    """
+    if isinstance(given, str):
+        given = (given,)
+    if not isinstance(given, Collection):
+        raise TypeError(f"{argument} takes a status or a collection of statuses, not {given!r}")
+    for status in given:
+        if not isinstance(status, str) or status not in frozenset(ServerStatus):
+            raise ValueError(f"{argument}={status!r} is no status: the seven are {_SEVEN}")
+    return frozenset(ServerStatus(status) for status in given)
+
+
+def list_page(query: Mapping[str, str]) -> Call[codec.Page]:
+    """Endpoint 1: one page of the account's servers."""
+    return Call(method="GET", path=LIST_PATH, repeat=Repeat.SAFE, decode=codec.page, query=query)
+
+
+def create(spec: ServerSpec) -> Call[Server]:
+    """Endpoint 2: a new server."""
+    return Call(method="POST", path=LIST_PATH, repeat=Repeat.LOOK_FIRST, decode=codec.server, json=spec_body(spec))
+
+
+def get(server_id: int | str) -> Call[Server]:
+    """Endpoint 3: one server in detail."""
+    return Call(method="GET", path=_path(server_id), repeat=Repeat.SAFE, decode=codec.server)
+
+
+def replace(server_id: int | str, *, name: str, hostname: str | None, backups_enabled: bool) -> Call[Server]:
+    """Endpoint 4: all settings of a server."""
+    body: dict[str, object] = {
+        "name": _checked_name(name),
+        "hostname": hostname,
+        "backups_enabled": backups_enabled,
+    }
+    return Call(
+        method="PUT", path=_path(server_id), repeat=Repeat.IDEMPOTENT, decode=codec.server, json=_checked_settings(body)
+    )
+
+
+def update(
+    server_id: int | str,
+    *,
+    name: str | NotGivenType,
+    hostname: str | NotGivenType | None,
+    backups_enabled: bool | NotGivenType,
+) -> Call[Server]:
+    """Endpoint 5: the settings that are given.
+
+    Raises:
+        TypeError: none is.
+    """
+    given: dict[str, Any] = {"name": name, "hostname": hostname, "backups_enabled": backups_enabled}
+    body = {key: value for key, value in given.items() if value is not NOT_GIVEN}
+    if not body:
+        raise TypeError("update() needs at least one of name, hostname and backups_enabled")
+    if "name" in body:
+        _checked_name(body["name"])
+    return Call(
+        method="PATCH",
+        path=_path(server_id),
+        repeat=Repeat.IDEMPOTENT,
+        decode=codec.server,
+        json=_checked_settings(body),
+    )
+
+
+def delete(server_id: int | str) -> Call[None]:
+    """Endpoint 6: delete for good. Whatever a success says is not read."""
+    return Call(method="DELETE", path=_path(server_id), repeat=Repeat.IDEMPOTENT, decode=lambda _body: None)
+
+
+def command(server_id: int | str, name: str) -> Call[Action]:
+    """Endpoints 7 to 9: start, stop or reboot a server."""
+    return Call(
+        method="POST",
+        path=f"{_path(server_id)}{name}/",
+        repeat=Repeat.LOOK_FIRST if name == "reboot" else Repeat.GUARDED,
+        decode=codec.action,
+        action=True,
+    )
+
+
+def spec_body(spec: ServerSpec) -> dict[str, object]:
+    """Return the body of a create: what is required, and what was given of the rest.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: the name has a character that names may not have.
+    """
+    body: dict[str, object] = {"name": _checked_name(spec.name)}
+    for field in ("plan_id", "os_id", "ssh_key_id"):
+        value = getattr(spec, field)
+        if field == "ssh_key_id" and value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, str)) or value == "":
+            raise TypeError(f"{field} must be an int or a str, not {value!r}")
+        body[field] = value
+    if not isinstance(spec.location, str) or not spec.location:
+        raise TypeError(f"location must be a datacenter code such as 'us-west', not {spec.location!r}")
+    body["location"] = spec.location
+    if spec.hostname is not None:
+        body["hostname"] = spec.hostname
+    body["backups_enabled"] = spec.backups_enabled
+    return _checked_settings(body)
+
+
+def _path(server_id: int | str) -> str:
+    return f"{LIST_PATH}{checked_id(server_id)}/"
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a str, not {name!r}")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"name={name!r}: give letters, digits and hyphens, at least one")
+    return name
+
+
+def _checked_settings(body: dict[str, object]) -> dict[str, object]:
+    hostname, backups = body.get("hostname"), body.get("backups_enabled", False)
+    if hostname is not None and not isinstance(hostname, str):
+        raise TypeError(f"hostname must be a str or None, not {hostname!r}")
+    if not isinstance(backups, bool):
+        raise TypeError(f"backups_enabled must be a bool, not {backups!r}")
+    return body

@@ -1,0 +1,203 @@
+"""What a client last told the API to do with each server, and last heard of it."""
+
+from __future__ import annotations
+
+import math
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
+
+from ._lifecycle import Command, Reading, took_effect
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from ._models import Server
+
+T = TypeVar("T")
+
+CAPACITY = 20_000
+"""Servers that are remembered, the newest (assumed: what an account can have, and some 10 MB)."""
+
+
+@attrs.define(eq=False)
+class _Entry:
+    # When a reading that showed it first had ended.
+    first_seen: float | None = None
+    last_began: float = 0.0
+    last_ended: float = 0.0
+    last_updated_at: datetime | None = None
+    newest_updated_at: datetime | None = None
+    # Changes of ours on the wire, and when the last one that was had been answered.
+    changing: int = 0
+    changed: float = -1.0
+
+
+@attrs.define(eq=False)
+class Change:
+    """A change of ours to one server, while it is on the wire and after.
+
+    Attributes:
+        server_id: whose.
+        began: when its call began, in seconds on the client's clock.
+        baseline: `updated_at` of a reading that ended before, with no other change of this client in between.
+        own: the command that it is, if it is one.
+        earlier: the command that counts in its place once it is known that it was not carried out.
+        shown: whether its effect has been seen.
+    """
+
+    server_id: int | str
+    began: float
+    baseline: datetime | None = None
+    own: Command | None = None
+    earlier: Change | None = None
+    refused: bool = False
+    shown: bool = False
+
+    @property
+    def command(self) -> Command | None:
+        """The command whose effect is to be waited for: on the wire yet, answered, or the one before a refused one."""
+        if not self.refused:
+            return self.own
+        return None if self.earlier is None or self.earlier.shown else self.earlier.command
+
+
+class Journal:
+    """Remembers, for the newest 20,000 servers, the last command of this client and the last reading."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entry] = {}
+        # Commands that have not shown their effect. Apart from the readings, which come by the thousand with a list.
+        self._pending: dict[str, Change] = {}
+        # Ids that creates of this client returned: no other create may adopt them. One small string a server made.
+        self._created: set[str] = set()
+
+    @contextmanager
+    def changing(self, server_id: int | str, now: float, name: str | None = None) -> Iterator[Change]:
+        """Mark that a change of ours is on the wire, so that what is read meanwhile is no baseline for the next one.
+
+        If it is a command, its *name*: until it is answered, waits that begin meanwhile take no reading for proof. One
+        that ends without `changed` was not carried out.
+        """
+        key = str(server_id)
+        entry = self._entry(key)
+        untouched = not entry.changing and entry.last_began > entry.changed
+        baseline = entry.last_updated_at if untouched and entry.last_ended <= now else None
+        change = Change(server_id, now, baseline)
+        if name is not None:
+            change.own = Command(name=name, began=now, answered=math.inf, baseline=baseline)
+            change.earlier = self._pending.get(key)
+            self._remember(key, change)
+        entry.changing += 1
+        entry.changed = max(entry.changed, now)
+        try:
+            yield change
+        finally:
+            entry.changing -= 1
+            if change.own is not None and change.own.answered == math.inf:
+                self._refuse(key, change)
+
+    def changed(
+        self, change: Change, now: float, *, date: datetime | None = None, lost: bool = False, shown: bool = False
+    ) -> None:
+        """Note that *change* was answered *now*; or, *lost*, that it may have been carried out.
+
+        Its effect may have been *shown* already.
+        """
+        key = str(change.server_id)
+        entry = self._entry(key)
+        entry.changed = max(entry.changed, now)
+        if change.own is None:
+            return
+        change.own = attrs.evolve(change.own, answered=now, date=date, lost=lost)
+        change.earlier = None
+        # A later one that is on the wire yet goes on standing for both.
+        latest = self.pending(key)
+        if latest is None or latest.own is None or latest.own.answered < math.inf:
+            self._remember(key, change)
+        if shown:
+            self._show(key, change)
+
+    def created(self, server: Server, command: Command) -> None:
+        """Note that a create of this client returned *server*."""
+        key = str(server.id)
+        self._created.add(key)
+        entry = self._entry(key)
+        entry.changed = command.answered
+        self._remember(key, Change(server.id, command.began, own=command))
+
+    def is_ours(self, server: Server, *, since: float) -> bool:
+        """Return whether a create of this client that began at *since* may adopt *server*.
+
+        Not one that another create has returned, nor one that was seen before.
+        """
+        key = str(server.id)
+        entry = self._entries.get(key)
+        seen_before = entry is not None and entry.first_seen is not None and entry.first_seen <= since
+        return key not in self._created and not seen_before
+
+    def pending(self, server_id: int | str) -> Change | None:
+        """Return the last command to the server that has not yet shown its effect, or is on the wire."""
+        return self._pending.get(str(server_id))
+
+    def note(self, server_id: int | str, reading: Reading) -> bool:
+        """Take a reading in; return whether it is as new as what was read before, by `updated_at`.
+
+        A command that the reading shows the effect of is pending no more.
+        """
+        key = str(server_id)
+        entry, server, change = self._entry(key), reading.server, self.pending(key)
+        command = None if change is None else change.command
+        if change is not None and command is not None and _shows_effect(command, reading):
+            self._show(key, change)
+        if server is None:
+            return True
+        if entry.first_seen is None:
+            entry.first_seen = reading.ended
+        if server.updated_at is not None:
+            if entry.newest_updated_at is not None and server.updated_at < entry.newest_updated_at:
+                return False
+            entry.newest_updated_at = server.updated_at
+        if reading.began >= entry.last_began:
+            entry.last_began, entry.last_ended = reading.began, reading.ended
+            entry.last_updated_at = server.updated_at
+        return True
+
+    def _entry(self, key: str) -> _Entry:
+        entry = self._entries.pop(key, None) or _Entry()
+        self._entries[key] = entry
+        _drop_oldest(self._entries)
+        return entry
+
+    def _remember(self, key: str, change: Change) -> None:
+        self._pending.pop(key, None)
+        self._pending[key] = change
+        _drop_oldest(self._pending)
+
+    def _show(self, key: str, change: Change) -> None:
+        change.shown = True
+        if self._pending.get(key) is change:
+            del self._pending[key]
+
+    def _refuse(self, key: str, change: Change) -> None:
+        change.refused = True
+        if self._pending.get(key) is not change:
+            return
+        del self._pending[key]
+        if change.earlier is not None and not change.earlier.shown:
+            self._remember(key, change.earlier)
+
+
+def _drop_oldest(remembered: dict[str, T]) -> None:
+    if len(remembered) > CAPACITY:
+        del remembered[next(iter(remembered))]
+
+
+def _shows_effect(command: Command, reading: Reading) -> bool:
+    if reading.server is None or reading.began < command.answered:
+        return False
+    return command.name == "create" or took_effect(command, [reading], grace=float("inf"))

@@ -1,0 +1,244 @@
+"""The statuses of a server, what moves it between them, and what readings prove of a goal. Pure.
+
+A *reading* is what one look at one server said, with the times when its request began and ended. `judge` is given
+the goal, this client's last command to the server, and the readings since, and says whether the last of them proves the
+goal, puts it out of reach, or neither. The rules, in order:
+
+1. A reading whose request began before the command was answered says nothing: it may show the time before.
+2. 404 proves a goal of "gone". For any other goal the server is gone, unless it was created so short a time ago that
+   the API may not know it everywhere yet, and has never been seen.
+3. The status that the server held when the command was given proves nothing until the command has shown its effect
+   (else `active` from before a reboot would do), and never fails a wait either. The effect is shown by another status
+   (for start and stop by one that does not lead to the status held: that may be older yet); after a reboot also by an
+   `updated_at` newer than before it and not older than the API's answer to it. It is assumed when the grace has passed
+   after a reboot, which a look may miss, or after a command whose answer was lost, which may never have been.
+4. A status of the goal is proof.
+5. A status in `fail_on` puts the goal out of reach.
+6. So does a lasting status after a transition, or after a create: what was under way has ended elsewhere.
+7. Anything else, a status that nobody documented too: look again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._models import ServerStatus
+
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from ._models import Server
+
+LASTING = frozenset({ServerStatus.ACTIVE, ServerStatus.STOPPED, ServerStatus.SUSPENDED})
+"""Statuses in which a server stays until something is done to it."""
+
+
+@attrs.frozen
+class Transition:
+    """What a command does to a server: from which status, through which, to which."""
+
+    before: ServerStatus | None
+    through: ServerStatus
+    after: ServerStatus
+
+
+TRANSITIONS = {
+    "create": Transition(None, ServerStatus.PROVISIONING, ServerStatus.ACTIVE),
+    "start": Transition(ServerStatus.STOPPED, ServerStatus.STARTING, ServerStatus.ACTIVE),
+    "stop": Transition(ServerStatus.ACTIVE, ServerStatus.STOPPING, ServerStatus.STOPPED),
+    "reboot": Transition(ServerStatus.ACTIVE, ServerStatus.REBOOTING, ServerStatus.ACTIVE),
+}
+"""The contract's table. Every status is lasting, or what exactly one command leads through."""
+
+PASSING: dict[str, ServerStatus] = {transition.through: transition.after for transition in TRANSITIONS.values()}
+"""The statuses that a server only passes through, and where they lead."""
+
+CLOCK_SLACK = timedelta(seconds=2)
+"""How far the API's `Date`, cut to the second, and its `updated_at` may disagree (assumed)."""
+
+
+@attrs.frozen(kw_only=True)
+class Reading:
+    """What one look at one server said.
+
+    Attributes:
+        began: when its request began, in seconds on the client's clock.
+        ended: when its answer had come.
+        server: the server as it was shown, or `None` for 404.
+        listed: whether a list showed it, which lacks some fields.
+    """
+
+    began: float
+    ended: float
+    server: Server | None
+    listed: bool = False
+
+    @property
+    def status(self) -> str | None:
+        """The status shown; `None` for 404."""
+        return None if self.server is None else self.server.status
+
+
+@attrs.frozen(kw_only=True)
+class Command:
+    """What this client last told the API to do with a server.
+
+    Attributes:
+        name: a key of `TRANSITIONS`.
+        began: when its request began, in seconds on the client's clock.
+        answered: when its answer had come, or was given up; infinity: it is on the wire yet.
+        lost: whether it was given up, so that nobody knows whether it was carried out.
+        date: the API's clock then, from the answer's `Date`.
+        baseline: `updated_at` of a reading that ended before the command was sent, with no other change of this client
+            in between.
+    """
+
+    name: str
+    began: float
+    answered: float
+    lost: bool = False
+    date: datetime | None = None
+    baseline: datetime | None = None
+
+    @property
+    def held(self) -> ServerStatus | None:
+        """The status that the server held when the command was given."""
+        return TRANSITIONS[self.name].before
+
+
+@attrs.frozen(kw_only=True)
+class Goal:
+    """What a wait is for.
+
+    Attributes:
+        statuses: any of these; none at all: gone.
+        fail_on: any of these puts it out of reach.
+        grace: seconds after a create in which 404 is no proof, and after a command in which the status from before it
+            is none.
+    """
+
+    statuses: frozenset[str]
+    fail_on: frozenset[str] = frozenset({ServerStatus.SUSPENDED})
+    grace: float = 15.0
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is that the server no longer exists."""
+        return not self.statuses
+
+
+@attrs.frozen
+class Done:
+    """The last reading proves the goal."""
+
+
+@attrs.frozen
+class KeepLooking:
+    """Nothing is decided."""
+
+
+@attrs.frozen
+class Failed:
+    """The goal is out of reach: the server is *gone*, or in a status from which it does not get there."""
+
+    reason: str
+    gone: bool = False
+
+
+Verdict = Done | KeepLooking | Failed
+
+
+@attrs.frozen
+class StatusSeen:
+    """A status, and since when it was seen, in seconds on the client's clock."""
+
+    status: str
+    at: float
+
+
+def judge(goal: Goal, command: Command | None, readings: Sequence[Reading]) -> Verdict:
+    """Return what the last of *readings*, oldest first, says of *goal*, in the light of those before it."""
+    if command is not None:
+        readings = [reading for reading in readings if reading.began >= command.answered]
+    if not readings:
+        return KeepLooking()
+    last = readings[-1]
+    if last.status is None:
+        return _judge_missing(goal, command, readings)
+    if goal.gone or not last.status:
+        return KeepLooking()
+    if command is not None and last.status == command.held and not took_effect(command, readings, grace=goal.grace):
+        return KeepLooking()
+    if last.status in goal.statuses:
+        return Done()
+    if last.status in goal.fail_on:
+        return Failed(f"it is {last.status}")
+    if last.status in LASTING and (under_way := _under_way(command, readings)):
+        return Failed(f"it was {under_way} and is now {last.status}")
+    return KeepLooking()
+
+
+def took_effect(command: Command, readings: Sequence[Reading], *, grace: float) -> bool:
+    """Return whether *readings*, all begun after *command* was answered, show that it has been carried out."""
+    last = readings[-1]
+    if any(_is_effect(command, reading.status) for reading in readings):
+        return True
+    # A start or stop that took effect leaves the status from before it; only a reboot comes back to it.
+    comes_back = command.name == "reboot"
+    if comes_back and updated_by(command, last):
+        return True
+    return (comes_back or command.lost) and last.began - command.answered >= grace
+
+
+def _is_effect(command: Command, status: str | None) -> bool:
+    if not status or status == command.held:
+        return False
+    return command.name == "reboot" or PASSING.get(status, status) != command.held
+
+
+def updated_by(command: Command, reading: Reading) -> bool:
+    """Return whether *reading* shows an `updated_at` that only *command*, or something after it, can have set.
+
+    Newer than before is not enough: somebody else may have renamed the server between that look and the command.
+    """
+    updated_at = reading.server.updated_at if reading.server is not None else None
+    if updated_at is None or command.baseline is None or command.date is None:
+        return False
+    return updated_at > command.baseline and updated_at >= command.date - CLOCK_SLACK
+
+
+def _judge_missing(goal: Goal, command: Command | None, readings: Sequence[Reading]) -> Verdict:
+    if goal.gone:
+        return Done()
+    never_seen = all(reading.server is None for reading in readings)
+    young = command is not None and command.name == "create" and readings[-1].began - command.answered < goal.grace
+    if never_seen and young:
+        return KeepLooking()
+    return Failed("the API says that there is no such server", gone=True)
+
+
+def _under_way(command: Command | None, readings: Sequence[Reading]) -> str | None:
+    """Return the transition that must have ended by the last of *readings*, if one is known of."""
+    last = readings[-1].status
+    for reading in reversed(readings):
+        if reading.status in PASSING:
+            return reading.status
+        if reading.status in LASTING and reading.status != last:
+            return None
+    if command is not None and command.name == "create":
+        return TRANSITIONS["create"].through
+    return None
+
+
+def condensed(readings: Sequence[Reading]) -> list[Reading]:
+    """Return *readings* without those that the next one repeats: what `judge` says of them stays the same."""
+    return [
+        reading
+        for reading, later in zip(readings, [*readings[1:], None], strict=True)
+        if later is None or later.status != reading.status
+    ]

@@ -1,0 +1,94 @@
+"""Where and how long a client may be used: one event loop of one process, until it is closed."""
+
+from __future__ import annotations
+
+import os
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+
+from ._errors import APIConnectionError, ConfigurationError
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ._clock import Scope
+
+
+class Lifetime:
+    """Binds a client to the loop and process of its first call, and ends what runs when it is closed.
+
+    *also_closed* tells whether somebody has closed what is underneath.
+    """
+
+    def __init__(self, also_closed: Callable[[], bool]) -> None:
+        self._closed = False
+        self._also_closed = also_closed
+        # The loop object itself: ids of loops are reused.
+        self._loop: object = None
+        self._pid = 0
+        # Invariant: holds exactly the scopes inside whose `running` somebody is.
+        self._scopes: set[Scope] = set()
+        self._idle: anyio.Event | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing may be asked any more."""
+        return self._closed or self._also_closed()
+
+    @property
+    def elsewhere(self) -> str:
+        """Why the client may not be used here, in words; empty where it may."""
+        if self._loop is None:
+            return ""
+        if self._pid != os.getpid():
+            return "this client was used before the process forked: make a new Client in the child"
+        if self._loop is not anyio.lowlevel.current_token().native_token:
+            return "this client belongs to another event loop: make a new Client in each loop"
+        return ""
+
+    def check(self) -> None:
+        """Return if the client may be used here and now.
+
+        Raises:
+            APIConnectionError: it is closed.
+            ConfigurationError: this is another event loop or process than that of the first call.
+        """
+        if self.closed:
+            raise APIConnectionError("the client is closed")
+        if self._loop is None:
+            self._loop, self._pid = anyio.lowlevel.current_token().native_token, os.getpid()
+        elif trouble := self.elsewhere:
+            raise ConfigurationError(trouble)
+
+    @contextmanager
+    def running(self, scope: Scope) -> Iterator[None]:
+        """Let closing the client cancel *scope*, an entered one, until this ends."""
+        self._scopes.add(scope)
+        try:
+            yield
+        finally:
+            self._scopes.discard(scope)
+            if self._idle is not None and not self._scopes:
+                self._idle.set()
+
+    async def end(self, *, patience: float) -> None:
+        """Close: cancel what runs, and return when it has ended, or after *patience* seconds.
+
+        In another loop or process it only closes: what runs is not there to be cancelled.
+
+        Cancellation: what runs is ended all the same; only the waiting for it is left.
+        """
+        self._closed = True
+        if not self._scopes or self.elsewhere:
+            return
+        # One for all who close at the same time.
+        self._idle = self._idle or anyio.Event()
+        for scope in tuple(self._scopes):
+            scope.cancel()
+        with anyio.move_on_after(patience):
+            await self._idle.wait()

@@ -1,0 +1,302 @@
+"""The models: servers and actions as frozen data, each with a handle on its client that copies and pickles lose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+import attrs
+
+from . import _shapes
+from ._errors import ConfigurationError
+from ._policies import NOT_GIVEN, NotGivenType, PollPolicy
+from ._shapes import OperatingSystem, Plan, ResourceUsage, ServerStatus, StatusName, keys_only
+
+
+if TYPE_CHECKING:
+    from ._servers import Servers
+
+__all__ = [
+    "Action",
+    "OperatingSystem",
+    "Plan",
+    "ResourceUsage",
+    "Server",
+    "ServerRef",
+    "ServerStatus",
+    "StatusGoal",
+    "StatusName",
+    "Timeout",
+    "bind",
+    "bind_action",
+]
+
+StatusGoal: TypeAlias = StatusName | ServerStatus | Collection[StatusName | ServerStatus]
+"""A status, or several of which any will do."""
+
+Timeout: TypeAlias = float | NotGivenType | None
+"""Seconds; `None` is without end, `NOT_GIVEN` is the client's own."""
+
+_DEFAULT_POLL: Final = PollPolicy()
+
+
+class Command(Protocol):
+    """What an `Action` needs of the client that gave the command."""
+
+    async def wait(self, timeout: float | None) -> Server:
+        """Return the server once the command has taken effect, at most *timeout* seconds later."""
+        ...
+
+
+class _Detachable:
+    """Data with a handle on a client: `_handle` names the field that pickles and copies lose."""
+
+    __slots__ = ()
+    _handle = ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = [field.name for field in attrs.fields(type(self))]  # type: ignore[arg-type]
+        return {name: getattr(self, name) for name in names if name != self._handle}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in {**state, self._handle: None}.items():
+            object.__setattr__(self, name, value)
+
+
+@attrs.frozen(kw_only=True, getstate_setstate=False)
+class Server(_Detachable):
+    """A server as one answer of the API showed it. Frozen: what changes is read anew.
+
+    Always there are `id`, `name` and `status`; what the answer left out, or gave in a shape that does not fit, is
+    `None` (the original is then in `extra`). Equality is by all data, so two reads of a running server usually differ.
+
+    Attributes:
+        id: the server's key; a string where the API gives a `uuid`.
+        name: its name, or `""`.
+        status: one of the seven, or the string that came; `""` for what is no string.
+        hostname: its fully qualified domain name.
+        ip_address: its IPv4 address; `None` while it is being provisioned.
+        ipv6_address: its IPv6 address; a list does not give it.
+        location: the code of its datacenter, such as `"us-west"`.
+        plan: what it has of processors, memory, disk and traffic.
+        os: the operating system it was made with.
+        backups_enabled: whether it is backed up automatically; a list does not give it.
+        resource_usage: what it uses at the moment; only `get` gives it.
+        created_at: when it was made, in UTC.
+        updated_at: when it last changed, in UTC.
+        message: what the API said about it in words; only a create gives it.
+        extra: every field that the SDK does not know, and what does not fit; a repr shows its keys only.
+    """
+
+    id: int | str
+    name: str
+    status: ServerStatus | str
+    hostname: str | None = None
+    ip_address: str | None = None
+    ipv6_address: str | None = None
+    location: str | None = None
+    plan: Plan | None = None
+    os: OperatingSystem | None = None
+    backups_enabled: bool | None = None
+    resource_usage: ResourceUsage | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    message: str | None = None
+    extra: dict[str, Any] = attrs.field(factory=dict, hash=False, repr=keys_only)
+    _nulls: tuple[str, ...] = attrs.field(default=(), init=False, eq=False, repr=False)
+    # Any, so that the types of this class can be resolved without the client (cattrs does).
+    _servers: Any = attrs.field(default=None, init=False, eq=False, repr=False)
+
+    _handle = "_servers"
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Server:
+        """Read a server from JSON data in the API's own shape, or in that of the vendor's newer clients.
+
+        Its methods need a client: the copy that `client.servers.get(id)` returns has one.
+
+        Raises:
+            ValueError: *data* is no object, or has no usable id. Nothing else that is odd about it raises.
+        """
+        if type(data) is not dict and not isinstance(data, Mapping):
+            raise ValueError(f"no object but {_shapes.json_type(data)}")
+        fields, nulls = _shapes.read(data, _READERS)
+        extra = fields["extra"]
+        if extra:
+            _shapes.fill_from_dialect(fields)
+        if "id" not in fields:
+            raise ValueError("no usable id")
+        if "name" not in fields:
+            fields["name"] = ""
+        if "status" not in fields:
+            fields["status"] = ""
+            if "status" in nulls:
+                extra["status"] = None
+        server = cls(**fields)
+        if nulls:
+            object.__setattr__(server, "_nulls", nulls)
+        return server
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data in the API's own shape; `Server.from_dict` of it is equal to this server.
+
+        A field that is `None` is null if the answer said so, else left out. `extra` is merged back, its values shared.
+        Times are ISO 8601 in UTC, with a Z.
+        """
+        data = _shapes.dump(self, _READERS)
+        for name, written in _WRITERS.items():
+            if data.get(name) is not None and name not in self.extra:
+                data[name] = written(data[name])
+        return data
+
+    async def refresh(self, *, timeout: Timeout = NOT_GIVEN) -> Server:
+        """Return the server as it is now; this object stays as it is. See `client.servers.get`."""
+        return await self._client().get(self, timeout=timeout)
+
+    async def start(self, *, timeout: Timeout = NOT_GIVEN) -> Action:
+        """Power on the stopped server. See `client.servers.start`."""
+        return await self._client().start(self, timeout=timeout)
+
+    async def stop(self, *, timeout: Timeout = NOT_GIVEN) -> Action:
+        """Shut the running server down gracefully. See `client.servers.stop`."""
+        return await self._client().stop(self, timeout=timeout)
+
+    async def reboot(self, *, timeout: Timeout = NOT_GIVEN) -> Action:
+        """Reboot the running server gracefully. See `client.servers.reboot`."""
+        return await self._client().reboot(self, timeout=timeout)
+
+    async def replace(
+        self, *, name: str, hostname: str | None, backups_enabled: bool, timeout: Timeout = NOT_GIVEN
+    ) -> Server:
+        """Replace all settings, and return the server with them. See `client.servers.replace`."""
+        return await self._client().replace(
+            self, name=name, hostname=hostname, backups_enabled=backups_enabled, timeout=timeout
+        )
+
+    async def update(
+        self,
+        *,
+        name: str | NotGivenType = NOT_GIVEN,
+        hostname: str | NotGivenType | None = NOT_GIVEN,
+        backups_enabled: bool | NotGivenType = NOT_GIVEN,
+        timeout: Timeout = NOT_GIVEN,
+    ) -> Server:
+        """Change the settings that are given, and return the server with them. See `client.servers.update`."""
+        return await self._client().update(
+            self, name=name, hostname=hostname, backups_enabled=backups_enabled, timeout=timeout
+        )
+
+    async def delete(self, *, timeout: Timeout = NOT_GIVEN) -> None:
+        """Delete the server for good. See `client.servers.delete`."""
+        await self._client().delete(self, timeout=timeout)
+
+    async def wait_until(
+        self,
+        *,
+        status: StatusGoal,
+        timeout: float | None = 900.0,
+        poll: PollPolicy = _DEFAULT_POLL,
+        fail_on: StatusGoal | NotGivenType | None = NOT_GIVEN,
+        on_change: Callable[[Server], object] | None = None,
+        detail: bool = True,
+    ) -> Server:
+        """Return the server once it is in *status*, or one of several. See `client.servers.wait_until`."""
+        return await self._client().wait_until(
+            self, status=status, timeout=timeout, poll=poll, fail_on=fail_on, on_change=on_change, detail=detail
+        )
+
+    async def wait_until_deleted(self, *, timeout: float | None = 900.0) -> None:
+        """Wait until the API no longer knows the server. See `client.servers.wait_until_deleted`."""
+        await self._client().wait_until_deleted(self, timeout=timeout)
+
+    def _client(self) -> Servers:
+        servers: Servers | None = self._servers
+        if servers is None:
+            raise ConfigurationError(f"this Server is a copy without a client: use client.servers.get({self.id!r})")
+        return servers
+
+
+_READERS: Final = _shapes.readers(
+    id=_shapes.KEY,
+    name=_shapes.TEXT,
+    status=(ServerStatus, _shapes.status),
+    hostname=_shapes.TEXT,
+    ip_address=_shapes.TEXT,
+    ipv6_address=_shapes.TEXT,
+    location=_shapes.TEXT,
+    plan=(Plan, _shapes.plan),
+    os=(OperatingSystem, _shapes.operating_system),
+    backups_enabled=(bool, _shapes.boolean),
+    resource_usage=(ResourceUsage, _shapes.resource_usage),
+    created_at=(datetime, _shapes.moment),
+    updated_at=(datetime, _shapes.moment),
+    message=_shapes.TEXT,
+)
+
+_WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "status": str,
+    "plan": _shapes.dump_nested,
+    "os": _shapes.dump_nested,
+    "resource_usage": _shapes.dump_nested,
+    "created_at": _shapes.iso,
+    "updated_at": _shapes.iso,
+}
+
+
+@attrs.frozen(kw_only=True)
+class ServerRef:
+    """The server that an action is about, as the action's answer names it.
+
+    Attributes:
+        id: the server's key.
+        name: its name, or `""`.
+        status: its status when the command was accepted, mostly the transition that the command began.
+    """
+
+    id: int | str
+    name: str
+    status: ServerStatus | str
+
+
+@attrs.frozen(kw_only=True, getstate_setstate=False)
+class Action(_Detachable):
+    """A command that the API has accepted, which is not yet one that has taken effect: see `wait`.
+
+    Attributes:
+        status: `"success"`, as the API words it.
+        message: what it said, such as `"Server is starting"`.
+        server: the server it is about.
+    """
+
+    status: str
+    message: str
+    server: ServerRef
+    _command: Command | None = attrs.field(default=None, init=False, eq=False, repr=False)
+
+    _handle = "_command"
+
+    async def wait(self, timeout: float | None = 900.0) -> Server:
+        """Return the server once the command has really taken effect.
+
+        Raises:
+            WaitError: it did not within *timeout* seconds, or the server ended up elsewhere or gone.
+            ConfigurationError: this is a copy without a client.
+        """
+        if self._command is None:
+            raise ConfigurationError(
+                f"this Action is a copy without a client: use client.servers.wait_until({self.server.id!r}, status=...)"
+            )
+        return await self._command.wait(timeout)
+
+
+def bind(server: Server, servers: Servers) -> Server:
+    """Give *server* its handle on *servers*, and return it."""
+    object.__setattr__(server, "_servers", servers)
+    return server
+
+
+def bind_action(action: Action, command: Command) -> Action:
+    """Give *action* the *command* that it waits by, and return it."""
+    object.__setattr__(action, "_command", command)
+    return action

@@ -1,0 +1,452 @@
+"""What a user calls: the nine endpoints and the waits, as methods of `client.servers`."""
+
+from __future__ import annotations
+
+import math
+
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import attrs
+
+from . import _endpoints
+from ._endpoints import checked_id, checked_statuses
+from ._errors import APIConnectionError, OutcomeUnknownError, StateConflictError
+from ._lifecycle import LASTING, TRANSITIONS, Goal, Reading
+from ._models import Action, Server, ServerRef, ServerStatus, StatusGoal, Timeout, bind, bind_action
+from ._paging import Listing, Pager, PageRead, ServerList
+from ._policies import NOT_GIVEN, NotGivenType, PollPolicy, checked_seconds
+from ._reconcile import Creator, Search, deadline_of, left_until, reboot
+from ._reports import ServerSpec
+from ._schedule import Waiter
+from ._waiting import OnChange, Wait
+from ._wire.call import Call, CallOptions, CallState
+from ._wire.sending import Answer, Sender
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ._clock import Clock
+    from ._events import Events
+    from ._journal import Change, Journal
+    from ._lifetime import Lifetime
+    from ._lookout import Lookout
+
+ServerId: TypeAlias = int | str | Server
+"""A server by its id, or as the API showed it."""
+
+T = TypeVar("T")
+
+WAIT_SECONDS = 900.0
+"""How long a wait lasts unless told otherwise: three times the longest documented provisioning."""
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """What all views of a client share."""
+
+    sender: Sender
+    pager: Pager
+    search: Search
+    creator: Creator
+    lookout: Lookout
+    journal: Journal
+    clock: Clock
+    events: Events
+    lifetime: Lifetime
+
+
+class Servers:
+    """The account's servers. Every method takes `timeout`, the seconds that the call may take in all."""
+
+    def __init__(self, parts: Parts, options: CallOptions) -> None:
+        self._parts = parts
+        self._options = options
+
+    def list(
+        self,
+        *,
+        status: StatusGoal | None = None,
+        location: str | None = None,
+        skip_invalid: bool = False,
+        timeout: Timeout = NOT_GIVEN,
+    ) -> ServerList:
+        """List the servers, on all pages.
+
+        Await it for a `list[Server]` in the API's order, or iterate it with `async for`. *timeout* is for each page.
+        With *skip_invalid*, items without a usable id are left out and logged.
+
+        Raises:
+            ValueError: *status* is none of the seven.
+            ResponseError: an item has no usable id, or the pages do not end.
+
+        Source: API.md, endpoint 1; paging as in DIALECT.md.
+        """
+        options = self._with(timeout)
+        wanted = None if status is None else checked_statuses("status", status)
+        if location is not None and not isinstance(location, str):
+            raise TypeError(f"location must be a datacenter code such as 'us-west', not {location!r}")
+        query = {} if location is None else {"location": location}
+        # The API filters by a single one of these; what it does with others is not documented.
+        if wanted is not None and len(wanted) == 1 and wanted <= LASTING:
+            query["status"] = next(iter(wanted))
+        keep = None if wanted is None else lambda server: server.status in wanted
+        return ServerList(lambda: self._listing(query, options, skip_invalid=skip_invalid, keep=keep))
+
+    async def get(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Server:
+        """Return one server in detail.
+
+        Raises:
+            NotFoundError: there is no such server.
+
+        Source: API.md, endpoint 3.
+        """
+        key = checked_id(server_id)
+        began = self._parts.clock.now()
+        answer = await self._send(_endpoints.get(key), self._with(timeout))
+        self._parts.journal.note(key, Reading(began=began, ended=self._parts.clock.now(), server=answer.value))
+        return bind(answer.value, self)
+
+    async def get_by_name(self, name: str, *, timeout: Timeout = NOT_GIVEN) -> Server | None:
+        """Return the one server of that name, as a list shows it, or `None`. *timeout* is for all pages together.
+
+        Raises:
+            ValueError: several have it; their ids are named.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a str, not {name!r}")
+        options = self._with(timeout)
+        servers = await self._listing({}, options).read_all(within=options.timeout)
+        found = [server for server in servers if server.name == name]
+        if len(found) > 1:
+            raise ValueError(
+                f"{len(found)} servers are named {name!r}: {', '.join(str(server.id) for server in found)}"
+            )
+        return found[0] if found else None
+
+    async def create(
+        self,
+        *,
+        name: str,
+        plan_id: int | str,
+        os_id: int | str,
+        location: str,
+        hostname: str | None = None,
+        ssh_key_id: int | str | None = None,
+        backups_enabled: bool = False,
+        timeout: Timeout = NOT_GIVEN,
+    ) -> Server:
+        """Create a server; it is `provisioning` then, for 2 to 5 minutes.
+
+        Raises:
+            OutcomeUnknownError: the answer was lost, and no listing proves what became of it.
+            BadRequestError: the API refuses the arguments; see `fields`.
+            InsufficientCreditsError: the account cannot pay for it.
+            ValueError: *name* has a character that names may not have; nothing was sent.
+
+        Cancellation: goes through at once. The server may be made all the same: `create.abandoned` is logged.
+
+        Repeats: never, once a byte of the request has left. A lost answer is looked for in the listing.
+
+        Source: API.md, endpoint 2.
+        """
+        spec = ServerSpec(
+            name=name,
+            plan_id=plan_id,
+            os_id=os_id,
+            location=location,
+            hostname=hostname,
+            ssh_key_id=ssh_key_id,
+            backups_enabled=backups_enabled,
+        )
+        self._parts.lifetime.check()
+        try:
+            return bind(await self._parts.creator.create(spec, self._with(timeout)), self)
+        except OutcomeUnknownError as error:
+            for candidate in error.candidates:
+                bind(candidate, self)
+            raise
+
+    async def replace(
+        self,
+        server_id: ServerId,
+        *,
+        name: str,
+        hostname: str | None,
+        backups_enabled: bool,
+        timeout: Timeout = NOT_GIVEN,
+    ) -> Server:
+        """Replace all settings of a server, and return it.
+
+        Raises:
+            BadRequestError: the API refuses one of them; see `fields`.
+            NotFoundError: there is no such server.
+
+        Repeats: when no answer came; twice is the same as once.
+
+        Source: API.md, endpoint 4.
+        """
+        key = checked_id(server_id)
+        call = _endpoints.replace(key, name=name, hostname=hostname, backups_enabled=backups_enabled)
+        return bind(await self._change(key, call, timeout), self)
+
+    async def update(
+        self,
+        server_id: ServerId,
+        *,
+        name: str | NotGivenType = NOT_GIVEN,
+        hostname: str | NotGivenType | None = NOT_GIVEN,
+        backups_enabled: bool | NotGivenType = NOT_GIVEN,
+        timeout: Timeout = NOT_GIVEN,
+    ) -> Server:
+        """Change the settings that are given, and return the server. `hostname=None` sends null.
+
+        Raises:
+            TypeError: none is given; nothing was sent.
+            BadRequestError: the API refuses one of them; see `fields`.
+            NotFoundError: there is no such server.
+
+        Repeats: when no answer came; twice is the same as once.
+
+        Source: API.md, endpoint 5.
+        """
+        key = checked_id(server_id)
+        call = _endpoints.update(key, name=name, hostname=hostname, backups_enabled=backups_enabled)
+        return bind(await self._change(key, call, timeout), self)
+
+    async def delete(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> None:
+        """Delete a server for good.
+
+        Raises:
+            NotFoundError: there is no such server, and no lost try of this call deleted it.
+
+        Repeats: when no answer came; a 404 to the repeat is success.
+
+        Source: API.md, endpoint 6.
+        """
+        key = checked_id(server_id)
+        await self._change(key, _endpoints.delete(key), timeout)
+
+    async def start(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
+        """Power on a stopped server; `await action.wait()` for `active`.
+
+        Raises:
+            StateConflictError: it is not stopped.
+            NotFoundError: there is no such server.
+
+        Repeats: when no answer came; a 400 to the repeat is settled by a look.
+
+        Source: API.md, endpoint 7.
+        """
+        return await self._command(server_id, "start", timeout)
+
+    async def stop(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
+        """Shut a running server down; `await action.wait()` for `stopped`.
+
+        Raises:
+            StateConflictError: it is not running.
+            NotFoundError: there is no such server.
+
+        Repeats: when no answer came; a 400 to the repeat is settled by a look.
+
+        Source: API.md, endpoint 8.
+        """
+        return await self._command(server_id, "stop", timeout)
+
+    async def reboot(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
+        """Reboot a running server; `await action.wait()` until it is back.
+
+        Raises:
+            OutcomeUnknownError: the answer was lost, and no look proves that it was carried out.
+            StateConflictError: it is not running.
+            NotFoundError: there is no such server.
+
+        Repeats: never, once a byte of the request has left.
+
+        Source: API.md, endpoint 9.
+        """
+        return await self._command(server_id, "reboot", timeout)
+
+    async def wait_until(
+        self,
+        server_id: ServerId,
+        *,
+        status: StatusGoal,
+        timeout: float | None = WAIT_SECONDS,
+        poll: PollPolicy = PollPolicy(),
+        fail_on: StatusGoal | NotGivenType | None = NOT_GIVEN,
+        on_change: OnChange | None = None,
+        detail: bool = True,
+    ) -> Server:
+        """Wait until a server is in *status*, or in one of several, and return it as it was seen then.
+
+        After a command of this client the status from before it does not count. *on_change*, plain or async, is called
+        with the server for every change of status that is seen, the first one seen included, in the waiter's own task;
+        what it raises ends this wait. *fail_on* ends the wait early (by default `suspended`, unless it is the goal);
+        *detail* asks for a server as complete as `get` gives it. *timeout* is in seconds, 0 for a single look, `None`
+        for without end.
+
+        Raises:
+            WaitTimeoutError: the time passed. Says what was last seen, and for how long.
+            UnexpectedStatusError: the goal is out of reach.
+            ServerGoneError: there is no such server, or no more.
+            AuthenticationError, PermissionDeniedError: at once.
+            VPSError: `poll.failures` looks in a row failed; the last one's error.
+
+        Cancellation: ends at once, and nothing is left running.
+        """
+        goals = checked_statuses("status", status)
+        if not goals:
+            raise ValueError("status is empty: give at least one status to wait for")
+        if fail_on is NOT_GIVEN:
+            fail_on = ServerStatus.SUSPENDED
+        fails = checked_statuses("fail_on", () if fail_on is None else fail_on) - goals
+        if not isinstance(poll, PollPolicy):
+            raise TypeError(f"poll must be a PollPolicy, not {poll!r}")
+        if on_change is not None and not callable(on_change):
+            raise TypeError(f"on_change must be callable with a Server, not {on_change!r}")
+        key = checked_id(server_id)
+        goal = Goal(statuses=goals, fail_on=fails, grace=poll.grace)
+        wait = self._wait(key, goal, timeout, poll, self._parts.journal.pending(key), on_change)
+        del detail  # every look is a GET, which gives all there is
+        return self._seen(await wait.run())
+
+    async def wait_until_deleted(self, server_id: ServerId, *, timeout: float | None = WAIT_SECONDS) -> None:
+        """Wait until the API says that there is no such server.
+
+        Raises:
+            WaitTimeoutError: the time passed.
+
+        Cancellation: ends at once, and nothing is left running.
+        """
+        key = checked_id(server_id)
+        await self._wait(key, Goal(statuses=frozenset()), timeout, PollPolicy(), None, None).run()
+
+    async def _wait_for(self, name: str, change: Change, timeout: float | None) -> Server:
+        """Wait until *change*, the command *name* that this client gave, has taken effect and is over."""
+        goal = Goal(statuses=frozenset({TRANSITIONS[name].after}))
+        pending = None if change.shown else change
+        return self._seen(await self._wait(change.server_id, goal, timeout, PollPolicy(), pending, None).run())
+
+    def _wait(  # noqa: PLR0917 - what a wait can be told
+        self,
+        server_id: int | str,
+        goal: Goal,
+        timeout: float | None,
+        poll: PollPolicy,
+        change: Change | None,
+        on_change: OnChange | None,
+    ) -> Wait:
+        seconds = checked_seconds("timeout", timeout)
+        began = self._parts.clock.now()
+        deadline = math.inf if seconds is None else began + seconds
+        return Wait(
+            goal=goal,
+            waiter=Waiter(server_id=server_id, policy=poll, began=began, deadline=deadline),
+            lookout=self._parts.lookout,
+            clock=self._parts.clock,
+            events=self._parts.events,
+            lifetime=self._parts.lifetime,
+            change=change,
+            on_change=on_change,
+        )
+
+    def _seen(self, server: Server | None) -> Server:
+        assert server is not None
+        return bind(server, self)
+
+    async def _command(self, server_id: ServerId, name: str, timeout: Timeout) -> Action:
+        parts, key, options = self._parts, checked_id(server_id), self._with(timeout)
+        call = _endpoints.command(key, name)
+        state = CallState(repeat=call.repeat, options=options, summary=call.summary)
+        with parts.journal.changing(key, parts.clock.now(), name) as change:
+            try:
+                if name == "reboot":
+                    answer = await reboot(parts.search, parts.journal, key, options=options, change=change, state=state)
+                    # A lost reboot is answered by the look that proves it, and by nothing else.
+                    shown = answer.lost
+                else:
+                    answer, shown = await self._settle(key, call, options, state)
+            except StateConflictError:
+                # Refused; and where the try before was lost, a look has settled that it was not carried out either.
+                raise
+            except BaseException:
+                # It may be carried out yet: a wait that follows must not take the status from before for its goal.
+                if state.maybe_done:
+                    parts.journal.changed(change, parts.clock.now(), lost=True)
+                raise
+            parts.journal.changed(change, parts.clock.now(), date=answer.date, shown=shown)
+        return bind_action(answer.value, _Pending(self, name, change))
+
+    async def _settle(
+        self, key: int | str, call: Call[Action], options: CallOptions, state: CallState
+    ) -> tuple[Answer[Action], bool]:
+        """Start or stop, and tell whether a look has shown the effect: one settles a 400 to a repeat.
+
+        The lost try before it may be what made it so.
+        """
+        deadline = deadline_of(self._parts.clock, options)
+        try:
+            return await self._parts.sender.send(call, options, state), False
+        except StateConflictError as error:
+            if not state.lost:
+                raise
+            conflict = error
+        left = left_until(self._parts.clock, deadline)
+        try:
+            seen = await self._send(_endpoints.get(key), options.within(left))
+        except APIConnectionError as error:
+            error.sent = True
+            raise
+        transition = TRANSITIONS[call.path.rstrip("/").rpartition("/")[2]]
+        server = seen.value
+        if server.status not in (transition.through, transition.after):
+            raise conflict
+        ref = ServerRef(id=server.id, name=server.name, status=server.status)
+        action = Action(status="success", message=conflict.message, server=ref)
+        return Answer(action, seen.date, lost=True), True
+
+    async def _change(self, key: int | str, call: Call[T], timeout: Timeout) -> T:
+        parts = self._parts
+        with parts.journal.changing(key, parts.clock.now()) as change:
+            try:
+                answer = await self._send(call, self._with(timeout))
+            finally:
+                parts.journal.changed(change, parts.clock.now())
+        return answer.value
+
+    async def _send(self, call: Call[T], options: CallOptions) -> Answer[T]:
+        return await self._parts.sender.send(call, options)
+
+    def _listing(
+        self,
+        query: Mapping[str, str],
+        options: CallOptions,
+        *,
+        skip_invalid: bool = False,
+        keep: Callable[[Server], bool] | None = None,
+    ) -> Listing:
+        return Listing(self._parts.pager, query, options, skip_invalid=skip_invalid, keep=keep, on_page=self._take_page)
+
+    def _take_page(self, page: PageRead) -> None:
+        for server in page.servers:
+            self._parts.journal.note(
+                server.id, Reading(began=page.began, ended=page.ended, server=bind(server, self), listed=True)
+            )
+
+    def _with(self, timeout: Timeout) -> CallOptions:
+        if timeout is NOT_GIVEN:
+            return self._options
+        return self._options.within(checked_seconds("timeout", timeout))
+
+
+@attrs.frozen
+class _Pending:
+    """What an `Action` waits with."""
+
+    servers: Servers
+    name: str
+    change: Change
+
+    async def wait(self, timeout: float | None) -> Server:
+        return await self.servers._wait_for(self.name, self.change, timeout)  # noqa: SLF001 - the same module

@@ -1,0 +1,143 @@
+"""The token: put on a copy of each request, for the API's own origin only."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import logging
+import re
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+import attrs
+import httpx
+
+from .._errors import ConfigurationError
+
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Token = str | Callable[[], str | Awaitable[str]]
+
+
+_SCHEME = b"Bearer "
+
+SHORTEST_SECRET = 8
+"""Characters; the word "token" as a token in a test is no secret, and not struck out of answers (assumed)."""
+
+
+@attrs.frozen
+class Hidden:
+    """A token, or what gives one, as it was passed in: a traceback with locals does not show it."""
+
+    value: object = attrs.field(repr=False)
+
+
+class Secret(bytes):
+    """A header's value that a traceback with locals shows masked; empty where there is none."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "b'Bearer [token]'"
+
+    def masked(self, data: bytes) -> bytes:
+        """Return *data*, part of an answer that may quote what it was sent, without the token."""
+        if len(self) < len(_SCHEME) + SHORTEST_SECRET:
+            return data
+        token = self[len(_SCHEME) :]
+        data = data.replace(token, b"[token]")
+        if token.translate(None, b"-._~").isalnum():
+            return data
+        return re.sub("".join(map(_any_form, token.decode())).encode(), b"[token]", data)
+
+    def masked_text(self, text: str) -> str:
+        """Return *text*, which may quote an answer, without the token."""
+        return self.masked(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+
+def _any_form(character: str) -> str:
+    """Return a pattern for *character* as itself, and as JSON, HTML and URLs may write it."""
+    if character.isalnum():
+        return character
+    code = ord(character)
+    hexadecimal = rf"(?i:\\u{code:04x}|%{code:02x}|&#x{code:x};)"
+    return rf"(?:\\?{re.escape(character)}|{hexadecimal}|&#{code};|{re.escape(html.escape(character))})"
+
+
+def _header(token: Hidden) -> Secret:
+    """Return the header's value for *token*.
+
+    Raises:
+        ConfigurationError: it is not a string, is empty, or has a character that is none of visible ASCII. It is not
+            shown.
+    """
+    if not isinstance(token.value, str):
+        raise ConfigurationError(f"the token must be a str, not {type(token.value).__name__}")
+    if not token.value:
+        raise ConfigurationError("the token is empty: pass token=… or set VPS_API_TOKEN")
+    if not all("!" <= character <= "~" for character in token.value):
+        raise ConfigurationError(
+            "the token has a space, a control character or one outside ASCII: it is not shown here"
+        )
+    return Secret(_SCHEME + token.value.encode("ascii"))
+
+
+def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
+    """Return scheme, host and port, the port of the scheme where none is given."""
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+class Authorizer:
+    """Holds the token, and lends it to requests to one origin."""
+
+    def __init__(self, token: Hidden, base_url: httpx.URL) -> None:
+        self._source = token.value if callable(token.value) else None
+        self._value = _NONE if self._source else _header(token)
+        self._origin = origin_of(base_url)
+
+    async def authorize(self, request: httpx.Request) -> tuple[httpx.Request, Secret]:
+        """Return a copy of *request* with the token on it, and what it bears; for another origin, *request* itself.
+
+        Raises:
+            ConfigurationError: the token's callable raised, or gave no usable token.
+        """
+        if origin_of(request.url) != self._origin:
+            return request, _NONE
+        value = self._value if self._source is None else await _ask(self._source)
+        authorized = httpx.Request(
+            request.method, request.url, headers=request.headers, stream=request.stream, extensions=request.extensions
+        )
+        others = [item for item in request.headers.raw if item[0].lower() != b"authorization"]
+        authorized.headers = httpx.Headers([*others, (b"Authorization", value)])
+        return authorized, value
+
+
+async def _ask(source: Callable[[], str | Awaitable[str]]) -> Secret:
+    try:
+        given = source()
+        answer = Hidden(await given if inspect.isawaitable(given) else given)
+    except Exception as error:  # noqa: BLE001 - a foreign callable may raise anything
+        # Its text and its frames are not ours to show: they may hold the token.
+        failure = f"the token's callable raised {type(error).__name__}"
+    else:
+        del given
+        return _header(answer)
+    raise ConfigurationError(failure)
+
+
+def _mask_record(record: logging.LogRecord) -> bool:
+    # httpcore puts its records together itself: `msg` is the whole.
+    record.msg = ON_THE_WIRE.get().masked_text(str(record.msg))
+    return True
+
+
+_NONE = Secret()
+
+ON_THE_WIRE: ContextVar[Secret] = ContextVar("ON_THE_WIRE", default=_NONE)
+"""What the exchange under way in this task bears: httpcore logs the heads of answers, which may quote it."""
+
+for _name in ("connection", "http11", "http2", "proxy", "socks"):
+    logging.getLogger(f"httpcore.{_name}").addFilter(_mask_record)

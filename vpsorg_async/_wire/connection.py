@@ -1,0 +1,106 @@
+"""One connection to one origin, one exchange at a time, that tells whether a byte of the request has left."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+import httpx
+
+from .call import EXTENSION, CallState
+
+
+if TYPE_CHECKING:
+    import ssl
+
+IDLE_SECONDS = 30.0
+"""An idle connection older than this is closed when its turn comes (assumed; servers close after 5 to 75 s)."""
+
+_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_SECONDS)
+_CONNECTED = ".connect_tcp.complete"
+_SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
+
+
+CLOSING_SECONDS = 2.0
+"""How long closing may hold up a cancel (assumed)."""
+
+
+class _Outgoing(httpx.AsyncByteStream):
+    """A request's body. httpcore leaves its generator half-way when sending is cut short: here it is ended."""
+
+    def __init__(self, stream: Any) -> None:
+        self._chunks: AsyncIterator[bytes] = aiter(stream)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        if isinstance(self._chunks, AsyncGenerator):
+            with anyio.move_on_after(CLOSING_SECONDS, shield=True):
+                await self._chunks.aclose()
+
+
+class Connection:
+    """A pool of a single connection of httpx's own transport, which reconnects by itself when the peer has closed.
+
+    httpcore looks before each use whether the idle socket is readable: an EOF, or bytes that nobody asked for, end it.
+    """
+
+    def __init__(self, ssl_context: ssl.SSLContext, proxy: httpx.Proxy | None) -> None:
+        self._transport = httpx.AsyncHTTPTransport(verify=ssl_context, trust_env=False, limits=_ONE, proxy=proxy)
+        # What TLS stands on: httpcore forgets it, open, when a handshake is cancelled.
+        self._socket: Any = None
+
+    async def exchange(self, request: httpx.Request) -> httpx.Response:
+        """Send *request* and return the answer, its body unread.
+
+        Sets `CallState.sent` of the request's call at the moment when the first byte is handed to the stream: from then
+        on the API may carry it out.
+
+        Cancellation: the request may have been sent; the connection must be closed.
+        """
+        state: CallState | None = request.extensions.get(EXTENSION)
+
+        async def trace(event: str, info: dict[str, Any]) -> None:
+            if event.endswith(_CONNECTED):
+                self._socket = info["return_value"]
+            # A CONNECT to a proxy is not the request yet.
+            elif state is not None and event in _SENDING and info["request"].method != b"CONNECT":
+                state.sent = True
+
+        body = _Outgoing(request.stream)
+        traced = httpx.Request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            stream=body,
+            extensions={**request.extensions, "trace": trace},
+        )
+        try:
+            return await self._transport.handle_async_request(traced)
+        finally:
+            await body.aclose()
+
+    @property
+    def has_unasked_bytes(self) -> bool:
+        """Whether bytes came behind the last answer: httpcore would take them for the next call's."""
+        for held in self._transport._pool.connections:  # noqa: SLF001 - httpx and httpcore tell it nowhere else
+            innermost: Any = held
+            # A connection by way of a proxy is one around another.
+            while innermost is not None and not hasattr(innermost, "_h11_state"):
+                innermost = getattr(innermost, "_connection", None)
+            if innermost is not None and innermost._h11_state.trailing_data[0]:  # noqa: SLF001 - the same
+                return True
+        return False
+
+    async def aclose(self) -> None:
+        """Close the socket."""
+        try:
+            await self._transport.aclose()
+        finally:
+            if self._socket is not None:
+                await self._socket.aclose()

@@ -1,0 +1,145 @@
+"""A call sent: from `Call` through `httpx.AsyncClient` to what its answer decodes to, or an error of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import attrs
+import httpx
+
+from .._errors import APIStatusError, ResponseError, VPSError
+from . import codec
+from .call import EXTENSION, REPEAT_BY_METHOD, AnswerLostError, Call, CallOptions, CallState, Repeat
+from .classify import Kind, kind_of_answer, read_date
+from .retrying import retry_after_of
+
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from .._lifetime import Lifetime
+
+T = TypeVar("T")
+
+_REDIRECTION, _CLIENT_ERROR = 300, 400
+
+
+class RedirectedError(ResponseError):
+    """The answer sends the call elsewhere: it was not carried out here."""
+
+
+@attrs.frozen
+class Answer(Generic[T]):
+    """What a call's answer decodes to, and the facts of how it came."""
+
+    value: T
+    # The answer's `Date`: the API's own clock.
+    date: datetime | None
+    # Whether a try before the answered one may have been carried out.
+    lost: bool
+
+
+class Sender:
+    """Sends calls on one `httpx.AsyncClient` with one set of options."""
+
+    def __init__(self, http: httpx.AsyncClient, lifetime: Lifetime) -> None:
+        self.http = http
+        self._lifetime = lifetime
+
+    async def send(self, call: Call[T], options: CallOptions, state: CallState | None = None) -> Answer[T]:
+        """Return the decoded answer.
+
+        Raises:
+            APIStatusError: the answer is an error, as the subclass of its status.
+            ResponseError: the answer is not what the API documents.
+            APIConnectionError: no answer came.
+            AnswerLostError: a create or reboot may have been carried out.
+        """
+        state = state or CallState(repeat=call.repeat, options=options, summary=call.summary)
+        content = None if call.json is None else codec.dumps(call.json)
+        request = self.http.build_request(
+            call.method, call.path, params=call.query, content=content, extensions={EXTENSION: state}
+        )
+        try:
+            response = await self._send(request, state)
+            value = _decoded(call, response)
+            state.sent = False
+            return Answer(value, read_date(response.headers.get("Date")), state.lost)
+        except (ResponseError, APIStatusError) as error:
+            if not _leaves_doubt(error, state):
+                raise
+            lost = AnswerLostError(began=state.began, cause=error)
+        raise lost
+
+    async def request(
+        self, method: str, path: str, *, json: object, params: Mapping[str, str] | None, options: CallOptions
+    ) -> httpx.Response:
+        """Return the answer to a request that the SDK does not model, if it is a 2xx; see `Client.request`."""
+        method = method.upper()
+        repeat = REPEAT_BY_METHOD.get(method, Repeat.NEVER)
+        state = CallState(repeat=repeat, options=options, summary=f"{method} {path.partition('?')[0]}", modelled=False)
+        content = None if json is None else codec.dumps(json)
+        try:
+            request = self.http.build_request(
+                method, path, params=params, content=content, extensions={EXTENSION: state}
+            )
+        except httpx.InvalidURL as error:
+            raise ValueError(f"path={path!r} cannot be part of a URL: {error}") from None
+        return await self._send(request, state)
+
+    async def _send(self, request: httpx.Request, state: CallState) -> httpx.Response:
+        self._lifetime.check()
+        response = await self.http.send(request)
+        if response.status_code >= _CLIENT_ERROR:
+            raise error_of(response, state)
+        if response.status_code >= _REDIRECTION:
+            target = response.headers.get("Location", "")
+            raise RedirectedError(
+                f"{state.summary} was answered {response.status_code}, a redirect to {_shown(target)}: not followed",
+                request_summary=state.summary,
+            )
+        return response
+
+
+def error_of(response: httpx.Response, state: CallState) -> APIStatusError:
+    """Return the error that an answer of 400 or more is."""
+    return codec.error_from(
+        response.status_code,
+        response.headers,
+        response.content,
+        summary=state.summary,
+        attempts=state.attempts,
+        retry_after=retry_after_of(response),
+        action=state.summary.endswith(("/start/", "/stop/", "/reboot/")),
+    )
+
+
+def _decoded(call: Call[T], response: httpx.Response) -> T:
+    try:
+        return call.decode(response.content)
+    except ResponseError as error:
+        failure = ResponseError(f"{call.summary}: {error}", request_summary=call.summary)
+        failure.__cause__ = error.__cause__
+    raise failure
+
+
+def _leaves_doubt(error: VPSError, state: CallState) -> bool:
+    """Whether a create or reboot may have been carried out although this is its answer.
+
+    A redirect and a 4xx say that it was not; an answer that cannot be read, or a 5xx, does not.
+    """
+    if state.repeat is not Repeat.LOOK_FIRST:
+        return False
+    if isinstance(error, APIStatusError):
+        return kind_of_answer(state.repeat, error.status_code, retry_after=error.retry_after) is Kind.BROKEN
+    return not isinstance(error, RedirectedError)
+
+
+def _shown(target: str) -> str:
+    """Return a redirect's target without user, query and fragment, which may hold secrets."""
+    try:
+        url = httpx.URL(target)
+        return str(url.copy_with(userinfo=b"", query=None, fragment=None)) or "nowhere"
+    except (httpx.InvalidURL, ValueError):
+        return "an unreadable place"

@@ -1,0 +1,151 @@
+"""The nine endpoints, and the vendor's `power/`: each a plain function from a request to an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import attrs
+
+from . import _bodies, _shapes
+from ._account import STATUSES, TRANSITIONS, Account, Server
+from ._refusals import not_found, wrong_fields
+
+
+PAGE_SIZE = 20
+LARGEST_PAGE_SIZE = 100
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """A request that is allowed to be made.
+
+    Attributes:
+        url: without its query.
+        server_id: as the path gives it; empty where the path has none.
+    """
+
+    account: Account
+    now: float
+    url: str
+    query: Mapping[str, str]
+    server_id: str
+    body: bytes
+
+    @property
+    def server(self) -> Server:
+        """The server that the path names; refuses with 404."""
+        return self.account.server(self.server_id, self.now)
+
+
+@attrs.frozen
+class Answer:
+    """A status, and a body that is JSON or empty."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+Endpoint = Callable[[Asked], Answer]
+
+
+def list_servers(asked: Asked) -> Answer:
+    """Answer one page, filtered."""
+    status, location = asked.query.get("status"), asked.query.get("location")
+    if status and status not in STATUSES:
+        wrong = f"Select a valid choice. {status} is not one of the available choices."
+        raise wrong_fields({"status": [wrong]})
+    servers = [
+        server
+        for server in asked.account.servers(asked.now)
+        if (not status or server.status == status) and (not location or server.location == location)
+    ]
+    return Answer(200, _page(asked, servers))
+
+
+def create(asked: Asked) -> Answer:
+    """Begin a server."""
+    spec = _bodies.read(_bodies.CREATE, asked.body)
+    return Answer(201, _shapes.created(asked.account.create(spec, asked.now)))
+
+
+def show(asked: Asked) -> Answer:
+    """Answer everything about one server."""
+    return Answer(200, _shapes.detailed(asked.server, asked.now))
+
+
+def replace(asked: Asked) -> Answer:
+    """Change all settings."""
+    return _change(asked, partial=False)
+
+
+def update(asked: Asked) -> Answer:
+    """Change the settings given."""
+    return _change(asked, partial=True)
+
+
+def delete(asked: Asked) -> Answer:
+    """Delete for good."""
+    asked.account.delete(asked.server, asked.now)
+    return Answer(204)
+
+
+def command(name: str) -> Endpoint:
+    """Return the endpoint that gives a server the command *name*."""
+
+    def endpoint(asked: Asked) -> Answer:
+        return Answer(200, _shapes.accepted(asked.account.command(asked.server, name, asked.now)))
+
+    return endpoint
+
+
+def power(asked: Asked) -> Answer:
+    """Give a server the command that the body names, as the vendor's own newer clients do."""
+    server = asked.server
+    return Answer(200, _shapes.accepted(asked.account.command(server, _bodies.power_command(asked.body), asked.now)))
+
+
+ENDPOINTS: dict[str, dict[str, Endpoint]] = {
+    "/servers/": {"GET": list_servers, "POST": create},
+    "/servers/{server_id}/": {"GET": show, "PUT": replace, "PATCH": update, "DELETE": delete},
+    **{f"/servers/{{server_id}}/{name}/": {"POST": command(name)} for name in TRANSITIONS if name != "create"},
+    "/servers/{server_id}/power/": {"POST": power},
+}
+"""Every path below the base path, and what answers each method."""
+
+
+def _change(asked: Asked, *, partial: bool) -> Answer:
+    server = asked.server
+    changes = _bodies.read(_bodies.SETTINGS, asked.body, partial=partial)
+    return Answer(200, _shapes.detailed(asked.account.change(server, changes, asked.now), asked.now))
+
+
+def _page(asked: Asked, servers: list[Server]) -> dict[str, Any]:
+    size = min(_whole(asked.query.get("page_size")) or PAGE_SIZE, LARGEST_PAGE_SIZE)
+    last = max(1, -(-len(servers) // size))
+    asked_page = asked.query.get("page", "1")
+    page = last if asked_page == "last" else _whole(asked_page)
+    if not 1 <= page <= last:
+        raise not_found("Invalid page.")
+    results = [_shapes.listed(server) for server in servers[(page - 1) * size : page * size]]
+    if last == 1 and not asked.query.keys() & {"page", "page_size"}:
+        # All that the documentation knows: where paging plays no part the answer has no trace of it.
+        return {"count": len(servers), "results": results}
+    return {
+        "count": len(servers),
+        "next": _link(asked, page + 1) if page < last else None,
+        "previous": _link(asked, page - 1) if page > 1 else None,
+        "results": results,
+    }
+
+
+def _link(asked: Asked, page: int) -> str:
+    query = {name: value for name, value in asked.query.items() if name != "page"}
+    return f"{asked.url}?{urlencode(query | ({'page': str(page)} if page > 1 else {}))}".removesuffix("?")
+
+
+def _whole(text: str | None) -> int:
+    """Return the number that *text* writes; 0 where it writes none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0  # noqa: PLR2004

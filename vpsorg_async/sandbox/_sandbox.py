@@ -1,0 +1,137 @@
+"""The sandbox as its user sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import _shapes
+from ._app import BASE_PATH, make_app
+from ._backend import Backend, Call
+from ._clock import JumpingClock
+from ._inprocess import InProcessTransport
+from ._realtime import RunningClock
+from ._serving import ServerThread, Serving
+
+
+if TYPE_CHECKING:
+    import os
+
+    from .._client import Client
+
+
+class Sandbox:
+    """The API itself, offline, with accounts, servers and a time of its own.
+
+    Its time begins at 2025-01-16T15:30:00Z, when the documentation's examples play; the first two servers are theirs.
+
+    Args:
+        token: what opens the first account.
+        servers: how many servers are there at first; they cost no credits.
+        credits: how many servers may be created; `None`: no end.
+        seed: of every random choice: how long a command takes.
+        state: a file to keep the accounts in; what is there is read first, and then no servers are added to it. Time
+            goes on from the last thing that happened.
+
+    Attributes:
+        app: the ASGI app; its base path is `/api/v1`.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str = "vps_sandbox",  # noqa: S107 -- it opens nothing but this
+        servers: int = 0,
+        credits: int | None = None,  # noqa: A002 -- the API's own word
+        seed: int = 0,
+        state: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._clock = JumpingClock()
+        self._running: RunningClock | None = None
+        self._token = token
+        self._backend = Backend(self._clock, seed=seed)
+        if state is not None:
+            self._clock.advance(self._backend.keep_in(Path(state)))
+        first = self._backend.open_account(token, credits=credits)
+        self._backend.furnish(first, servers)
+        self.app = make_app(self._backend)
+
+    def add_account(self, token: str, *, credits: int | None = None, read_only: bool = False) -> None:  # noqa: A002
+        """Let *token* open an account of its own.
+
+        With *read_only* it opens the account that it opened before, or else the sandbox's first, and is answered 403
+        to whatever would change something.
+
+        Raises:
+            ValueError: the token opens an account already, or *credits* are given to one that exists.
+        """
+        with self._backend.lock:
+            if read_only and credits is not None:
+                raise ValueError("credits belong to an account of its own; leave them out with read_only=True")
+            if read_only:
+                self._backend.let_read(token)
+            elif self._backend.access(token) is not None:
+                raise ValueError("this token opens an account already")
+            else:
+                self._backend.open_account(token, credits=credits)
+
+    def client(self, **options: Any) -> Client:
+        """Return a `Client` of this sandbox, without network, that goes by its clock: waits take no real time.
+
+        *options* are those of `Client`. Raises `RuntimeError` while the sandbox is served, as time is real then.
+        """
+        from .._client import Client  # noqa: PLC0415 -- the sandbox stands apart from the client but for this
+
+        if self._running is not None:
+            raise RuntimeError("the sandbox is being served: give a Client its base URL, or leave serve() first")
+        given = {"token": self._token, "base_url": f"http://localhost{BASE_PATH}", **options}
+        return Client._over(transport=InProcessTransport(self.app, self._clock), clock=self._clock, **given)  # noqa: SLF001
+
+    def serve(self, port: int = 0, *, host: str = "127.0.0.1", speed: float = 1.0) -> Serving:
+        """Serve on a real socket: `async with sandbox.serve() as base_url`. Port 0 is one that is free.
+
+        Meanwhile a second of real time is *speed* seconds of the sandbox. Raises `OSError` where the port is taken,
+        and `RuntimeError` while it is served already, both on entering.
+        """
+        return Serving(lambda: self._begin(port, host, speed), self._end, BASE_PATH)
+
+    def advance(self, seconds: float) -> None:
+        """Let *seconds* pass at once. In-process, to be called in the event loop's own thread."""
+        with self._backend.lock:
+            (self._running or self._clock).advance(seconds)
+
+    def freeze(self) -> None:
+        """Let time pass by `advance` alone from now on."""
+        with self._backend.lock:
+            self._clock.freeze()
+            if self._running is not None:
+                self._running.freeze()
+
+    @property
+    def calls(self) -> list[Call]:
+        """What was asked, in order, up to now."""
+        with self._backend.lock:
+            return list(self._backend.calls)
+
+    @property
+    def servers(self) -> list[dict[str, Any]]:
+        """Every server of every account as it is now, in the shape of the detail endpoint, the oldest first."""
+        with self._backend.lock:
+            now = self._backend.clock.now()
+            accounts = self._backend.accounts
+            return [_shapes.detailed(server, now) for account in accounts for server in account.servers(now)]
+
+    def _begin(self, port: int, host: str, speed: float) -> ServerThread:
+        if self._running is not None:
+            raise RuntimeError("the sandbox is being served already")
+        running = RunningClock(self._clock.now(), speed, frozen=self._clock.frozen)
+        thread = ServerThread(self.app, host=host, port=port, release=running.stop)
+        with self._backend.lock:
+            self._backend.clock = self._running = running
+        return thread
+
+    def _end(self) -> None:
+        assert self._running is not None
+        with self._backend.lock:
+            self._clock.advance(self._running.now() - self._clock.now())
+            self._backend.clock, self._running = self._clock, None
