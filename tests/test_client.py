@@ -84,6 +84,10 @@ REFUSED = {
         {"headers": {"Host": "x"}},
         "headers must not set Host: the token goes in as token=…, the host as base_url=…",
     ),
+    "framing": (
+        {"headers": {"Content-Length": "5"}},
+        "headers must not set Content-Length: it frames or routes the message, which the SDK does",
+    ),
     "header name": ({"headers": {"a b": "x"}}, "headers has a name that no header can have: 'a b'"),
     "header value": (
         {"headers": {"X-A": "secret\r\nX-B: 1"}},
@@ -347,6 +351,24 @@ class TestRequest:
             ("GET", "/api/v1/plans/?a=1"),
         ]
 
+    async def test_a_query_in_the_path_is_kept_beside_the_params(self, server):
+        server.answer("GET", "/plans/", json(200, []))
+
+        async with client_of(server) as client:
+            await client.request("GET", "/plans/?a=1&b=..%2F", params={"a": "2", "c": "3"})
+            await client.request("GET", "/plans/?a=1&b=x", params={})
+
+        assert [request.target.partition("?")[2] for request in server.requests] == [
+            "a=1&a=2&b=..%2F&c=3",
+            "a=1&b=x",
+        ]
+
+    async def test_dots_that_lead_nowhere_are_part_of_a_name(self, server):
+        server.answer("GET", "/a..b/...", json(200, []))
+
+        async with client_of(server) as client:
+            assert (await client.request("GET", "/a..b/...?next=/../")).status_code == 200
+
     async def test_json_is_sent(self, server):
         server.answer("POST", "/keys/", json(201, {}))
 
@@ -396,7 +418,22 @@ class TestRequest:
 
     @pytest.mark.parametrize(
         "path",
-        ["https://elsewhere.example/", "HTTP://x", "//elsewhere.example/", 7, "/x\x00/", "/x\n"],
+        [
+            "https://elsewhere.example/",
+            "HTTP://x",
+            "//elsewhere.example/",
+            7,
+            "/x\x00/",
+            "/x\n",
+            "..",
+            "/../admin/",
+            "/servers/7/../8/",
+            "/servers/%2e%2E/",
+            "/servers/.%2E?a=b",
+            "/servers/..%2fadmin/",
+            "/servers/..\\admin/",
+            "/x/..#y",
+        ],
     )
     async def test_what_is_no_path_is_refused_unsent(self, server, path):
         async with client_of(server) as client:

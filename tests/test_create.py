@@ -62,6 +62,8 @@ LOST = {
     "503 with a Retry-After that cannot be read": lambda _: json(503, {}, {"Retry-After": "soon"}),
     "504": lambda _: json(504, {}),
     "501": lambda _: json(501, {}),
+    "600": lambda _: json(600, {}),
+    "999": lambda _: json(999, {}),
     "201 with HTML": lambda _: text(201, "<html>Welcome</html>", "text/html"),
     "201 with half of the JSON": lambda reply: text(201, reply.data[-200:-100]),
     "201 with nothing": lambda _: text(201, ""),
@@ -650,6 +652,14 @@ class TestOneName:
         assert "other creates of the name 'web-02' took all of the time; nothing was sent" in str(caught.value)
         assert not caught.value.sent
         assert posts(server) == 1
+
+    async def test_a_create_without_time_does_not_blame_others(self, server):
+        async with client_of(server) as client:
+            with pytest.raises(APITimeoutError) as caught:
+                await client.servers.create(**SPEC, timeout=0)
+
+        assert str(caught.value) == "POST /servers/: no answer within timeout=0 s"
+        assert (caught.value.sent, server.requests) == (False, [])
 
     async def test_a_create_cancelled_while_it_waits_for_the_name_leaves_no_doubt(self, server, api):
         """C8: the name goes on to the next, and its server is found."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
+import anyio
 import pytest
 
 from tests.helpers import ROOT
-from vpsorg_async import APIConnectionError, Client
+from tests.helpers_api import FakeAPI
+from tests.rawserver import RawServer, drop, hold
+from tests.rawserver import json as reply
+from vpsorg_async import APIConnectionError, Client, NotFoundError, OutcomeUnknownError, RetryPolicy
 from vpsorg_async.__main__ import NAMES, QUICK, SPEED, main, story
 from vpsorg_async.sandbox import Sandbox
 
@@ -69,6 +74,128 @@ async def test_servers_are_deleted_when_the_story_breaks_off():
             await story(client, SPEC, say, QUICK)
 
     assert sandbox.servers == []
+
+
+@pytest.mark.anyio
+async def test_a_server_whose_delete_failed_is_deleted_at_the_end():
+    sandbox, failed = Sandbox(), []
+
+    async def fail_once(request) -> None:
+        if request.method == "DELETE" and not failed:
+            failed.append(request)
+            raise RuntimeError("no")
+
+    async with sandbox.serve(speed=10 * SPEED) as base_url, Client("vps_sandbox", base_url=base_url) as client:
+        client.http.event_hooks["request"] = [fail_once]
+        with pytest.raises(ExceptionGroup):
+            await story(client, SPEC, lambda _text: None, QUICK)
+
+    assert sandbox.servers == []
+
+
+class Account(FakeAPI):
+    """An API whose servers are active at once, some of whose deletes a test may have refused."""
+
+    def __init__(self, server: RawServer) -> None:
+        super().__init__(server)
+        self.refused: set[int] = set()
+        server.answer("DELETE", re.compile(r"/servers/\d+/"), self.delete)
+
+    def create(self, request):
+        answer = super().create(request)
+        for made in self.servers.values():
+            made["status"] = "active"
+        return answer
+
+    def delete(self, request):
+        server_id = int(request.path.split("/")[2])
+        if server_id in self.refused:
+            return reply(403, {"detail": "no"})
+        return reply(404, {}) if self.servers.pop(server_id, None) is None else reply(204, None)
+
+
+@pytest.fixture
+def server():
+    with RawServer() as running:
+        yield running
+
+
+def client_of(server, **options) -> Client:
+    return Client("vps_test", base_url=server.base_url, **{"retry": RetryPolicy.none(), **options})
+
+
+def breaking_off(lines: list[str]):
+    def say(text: str) -> None:
+        lines.append(text)
+        if "Rebooting" in text:
+            raise RuntimeError("the reader has gone")
+
+    return say
+
+
+@pytest.mark.anyio
+async def test_a_delete_that_fails_is_said_and_keeps_no_other_from_being_made(server):
+    account, lines = Account(server), []
+    account.refused = {3}
+
+    async with client_of(server) as client:
+        with pytest.raises(RuntimeError, match="the reader has gone"):
+            await story(client, SPEC, breaking_off(lines), QUICK)
+
+    (left,) = account.servers.values()
+    assert [line for line in lines if "left" in line] == [
+        f"{left['name']}: may be left, and cost money: server {left['id']}"
+    ]
+
+
+@pytest.mark.anyio
+async def test_a_server_that_is_gone_already_is_not_said_to_be_left(server):
+    account, lines = Account(server), []
+
+    def say(text: str) -> None:
+        lines.append(text)
+        if "Rebooting" in text:
+            account.servers.clear()
+
+    async with client_of(server) as client:
+        with pytest.raises(ExceptionGroup) as caught:
+            await story(client, SPEC, say, QUICK)
+
+    assert caught.group_contains(NotFoundError)
+    assert sorted(line for line in lines if "gone" in line) == [f"{name}: gone" for name in NAMES]
+    assert not [line for line in lines if "left" in line]
+
+
+@pytest.mark.anyio
+async def test_a_create_under_way_is_not_abandoned_by_a_cancel(server):
+    account = Account(server)
+    gate = server.gate()
+    server.answer("POST", "/servers/", lambda request: hold(account.create(request), gate))
+
+    async with client_of(server) as client, anyio.create_task_group() as group:
+        group.start_soon(story, client, SPEC, lambda _text: None, QUICK)
+        await server.arrived(len(NAMES))
+        group.cancel_scope.cancel()
+        gate.open()
+
+    assert len(account.created) == len(NAMES)
+    assert account.servers == {}
+
+
+@pytest.mark.anyio
+async def test_a_create_whose_outcome_is_unknown_is_said_with_its_candidates(server):
+    account, lines = Account(server), []
+    account.tells_date = False
+    server.answer("POST", "/servers/", account.committed(lambda _answer: drop()))
+
+    async with client_of(server, timeout=1) as client:
+        with pytest.raises(ExceptionGroup) as caught:
+            await story(client, SPEC, lines.append, QUICK)
+
+    assert caught.group_contains(OutcomeUnknownError)
+    assert sorted(line for line in lines if "left" in line) == sorted(
+        f"{made['name']}: may be left, and cost money: server {made['id']}" for made in account.servers.values()
+    )
 
 
 def test_a_token_in_the_environment_is_not_used_unless_it_is_said():

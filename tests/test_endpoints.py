@@ -155,8 +155,9 @@ class TestTheNine:
 
         assert body_of(route) is None
 
-    async def test_a_delete_that_is_answered_with_something_else_is_done_too(self, router, client):
-        router.delete("/servers/12345/").respond(200, text="bye")
+    @pytest.mark.parametrize("body", ['{"detail": "bye"}', "null", "", "\r\n"])
+    async def test_a_delete_that_is_answered_with_something_else_is_done_too(self, router, client, body):
+        router.delete("/servers/12345/").respond(200, text=body)
 
         assert await client.servers.delete(12345) is None
 
@@ -191,7 +192,12 @@ class TestArguments:
             ({"plan_id": 1.0}, TypeError, "plan_id must be an int or a str, not 1.0"),
             ({"os_id": None}, TypeError, "os_id must be an int or a str, not None"),
             ({"ssh_key_id": []}, TypeError, "ssh_key_id must be an int or a str, not []"),
-            ({"location": ""}, TypeError, "location must be a datacenter code such as 'us-west', not ''"),
+            ({"plan_id": ""}, ValueError, "plan_id='' is no id: give 0 or more, or a str that is not empty"),
+            ({"plan_id": -1}, ValueError, "plan_id=-1 is no id: give 0 or more, or a str that is not empty"),
+            ({"os_id": -5}, ValueError, "os_id=-5 is no id: give 0 or more, or a str that is not empty"),
+            ({"ssh_key_id": -1}, ValueError, "ssh_key_id=-1 is no id: give 0 or more, or a str that is not empty"),
+            ({"location": ""}, ValueError, "location='' is empty: give a datacenter code such as 'us-west'"),
+            ({"location": None}, TypeError, "location must be a datacenter code such as 'us-west', not None"),
             ({"hostname": 5}, TypeError, "hostname must be a str or None, not 5"),
             ({"backups_enabled": 1}, TypeError, "backups_enabled must be a bool, not 1"),
         ],

@@ -15,6 +15,7 @@ import vpsorg_async
 
 from tests.helpers import ROOT
 from vpsorg_async import Client
+from vpsorg_async._fleet import Fleets, RunOptions
 from vpsorg_async._servers import Servers
 
 
@@ -60,8 +61,7 @@ THE_REST = {
     "StatusSeen",
     "__version__",
 }
-# Not there before the part of the library that gives them.
-FLEETS_AND_WATCHING = {"Fleet", "FleetReport", "Fleets", "Outcome", "Progress", "Run", "ServerChange", "Watch"}
+FLEETS_AND_WATCHING = {"Fleet", "FleetReport", "FleetRun", "Outcome", "Progress", "ServerChange"}
 PUBLIC_CLASSES = [
     getattr(vpsorg_async, name) for name in vpsorg_async.__all__ if inspect.isclass(getattr(vpsorg_async, name))
 ]
@@ -76,13 +76,15 @@ def public_methods(kind):
 
 
 METHODS = {
-    f"{kind.__name__}.{name}": method for kind in [*PUBLIC_CLASSES, Servers] for name, method in public_methods(kind)
+    f"{kind.__name__}.{name}": method
+    for kind in [*PUBLIC_CLASSES, Servers, Fleets]
+    for name, method in public_methods(kind)
 }
 
 
 class TestNames:
     def test_what_is_public(self):
-        assert set(vpsorg_async.__all__) - FLEETS_AND_WATCHING == ERRORS | MODELS | THE_REST
+        assert set(vpsorg_async.__all__) == ERRORS | MODELS | FLEETS_AND_WATCHING | THE_REST
 
     def test_they_are_there_and_listed_once(self):
         assert len(set(vpsorg_async.__all__)) == len(vpsorg_async.__all__)
@@ -149,6 +151,43 @@ class TestSignatures:
             assert [(key, own[key].default) for key in own] == [
                 (key, theirs[key].default) for key in theirs if key != "server_id"
             ]
+
+    def test_every_fleet_takes_what_a_run_does(self):
+        assert list(RunOptions.__annotations__) == ["at_once", "tolerate", "timeout", "on_outcome", "progress"]
+        own = {
+            "start": ["wait"],
+            "stop": ["wait"],
+            "reboot": ["wait"],
+            "delete": ["wait"],
+            "update": ["name", "hostname", "backups_enabled"],
+            "wait_until": ["status", "poll", "fail_on"],
+            "apply": ["function"],
+            "create": ["specs", "wait"],
+        }
+        methods = dict([*public_methods(vpsorg_async.Fleet), *public_methods(Fleets)])
+
+        assert {name: list(inspect.signature(method).parameters) for name, method in methods.items()} == {
+            name: ["self", *arguments, "options"] for name, arguments in own.items()
+        }
+
+    @pytest.mark.parametrize(
+        ("kind", "names"),
+        [
+            (vpsorg_async.Outcome, ["index", "item", "state", "server", "value", "error"]),
+            (vpsorg_async.Progress, ["total", "begun", "succeeded", "failed", "unknown", "skipped"]),
+            (vpsorg_async.FleetReport, ["outcomes", "stopped_by"]),
+            (vpsorg_async.ServerChange, ["before", "after"]),
+        ],
+    )
+    def test_what_a_fleet_and_a_watch_tell(self, kind, names):
+        assert [field.name for field in attrs.fields(kind)] == names
+
+    def test_a_spec_is_what_a_create_takes(self):
+        arguments = inspect.signature(Servers.create).parameters
+
+        assert [field.name for field in attrs.fields(vpsorg_async.ServerSpec)] == [
+            name for name in arguments if name not in ("self", "timeout")
+        ]
 
     def test_the_seven_statuses_are_one_list(self):
         assert issubclass(vpsorg_async.ServerStatus, enum.StrEnum)

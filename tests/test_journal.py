@@ -30,6 +30,12 @@ def give(journal, name, began, answered, server_id=7, **options):
     return change
 
 
+def create(journal):
+    """Let a create be answered."""
+    server = Server(id=7, name="web-01", status="provisioning")
+    journal.created(server, Command(name="create", began=1.0, answered=2.0))
+
+
 class TestPending:
     def test_nothing_is_pending_at_first(self):
         """Nor after readings."""
@@ -126,17 +132,36 @@ class TestPending:
 
         assert journal.pending(7) is first
 
-    def test_a_create_is_pending_until_its_server_is_seen(self):
-        """404 is no sight of it."""
+    @pytest.mark.parametrize("status", ["active", "stopped", "suspended", "stopping", "migrating"])
+    def test_a_create_is_pending_until_its_provisioning_is_over(self, status):
+        """Neither 404 nor a status that is no string tells that."""
         journal = Journal()
-        server = Server(id=7, name="web-01", status="provisioning")
-        journal.created(server, Command(name="create", began=1.0, answered=2.0))
+        create(journal)
 
-        journal.note(7, reading(None, 3.0))
-        assert journal.pending(7).command.name == "create"
-        journal.note(7, reading("provisioning", 4.0))
+        for shown in (None, "provisioning", ""):
+            journal.note(7, reading(shown, 3.0))
+            assert journal.pending(7).command.name == "create"
+        journal.note(7, reading(status, 4.0))
 
         assert journal.pending(7) is None
+
+    def test_a_create_knows_whether_its_server_has_been_seen(self):
+        """404 is no sight of it; a reading from before the create was answered is one."""
+        journal = Journal()
+        create(journal)
+        journal.note(7, reading(None, 3.0))
+        assert not journal.pending(7).command.seen
+
+        journal.note(7, reading("provisioning", 1.5))
+        assert journal.pending(7).command.seen
+
+    def test_a_server_seen_before_its_create_was_answered_has_been_seen(self):
+        """As by a list while the create was on the wire."""
+        journal = Journal()
+        journal.note(7, reading("provisioning", 1.5))
+        create(journal)
+
+        assert journal.pending(7).command.seen
 
     def test_a_long_list_does_not_make_it_forget_a_command(self):
         """The readings of more servers than are remembered come and go."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vpsorg_async import Server, ServerStatus
 from vpsorg_async._lifecycle import (
+    ENDS,
     LASTING,
     PASSING,
     TRANSITIONS,
@@ -71,14 +72,24 @@ class TestTables:
         ) == Failed(f"it is {status}")
 
     @pytest.mark.parametrize("through", sorted(PASSING))
-    @pytest.mark.parametrize("lasting", sorted(LASTING))
-    def test_every_lasting_status_ends_every_wait(self, through, lasting):
-        """After a transition a lasting status is the goal, or the end of the hope for it."""
+    @pytest.mark.parametrize("lasting", sorted(ENDS))
+    def test_every_status_in_which_commands_end_ends_every_wait(self, through, lasting):
+        """After a transition it is the goal, or the end of the hope for it."""
         for wanted in ServerStatus:
             if wanted == through:
                 continue
             verdict = judge(goal(wanted, fail_on=frozenset()), None, readings(through, lasting))
             assert verdict == (Done() if wanted == lasting else Failed(f"it was {through} and is now {lasting}"))
+
+    @pytest.mark.parametrize("through", sorted(PASSING))
+    def test_the_lasting_status_in_which_no_command_ends_is_left_to_fail_on(self, through):
+        """The vendor suspends a server in any status, and nothing that was under way has ended there."""
+        (suspended,) = LASTING - ENDS
+        after = readings(through, suspended)
+
+        assert judge(goal("active", fail_on=frozenset({suspended})), None, after) == Failed(f"it is {suspended}")
+        assert judge(goal("active", fail_on=frozenset()), None, after) == KeepLooking()
+        assert judge(goal("active", fail_on=frozenset()), command("create"), after) == KeepLooking()
 
 
 ACTIVE, STOPPED = goal("active"), goal("stopped")
@@ -108,6 +119,16 @@ class TestJudge:
                 readings("rebooting", start=1.0) + readings("active"),
                 KeepLooking(),
                 id="reboot: left before the answer",
+            ),
+            pytest.param(
+                ACTIVE, command("reboot"), readings("starting", "active"), KeepLooking(), id="reboot: the start before"
+            ),
+            pytest.param(
+                ACTIVE,
+                command("reboot"),
+                readings("provisioning", "active"),
+                KeepLooking(),
+                id="reboot: the create before",
             ),
             pytest.param(ACTIVE, command("reboot"), readings("active", start=16.9), KeepLooking(), id="grace: not yet"),
             pytest.param(ACTIVE, command("reboot"), readings("active", start=17.0), Done(), id="grace: over"),
@@ -158,6 +179,13 @@ class TestJudge:
                 readings("provisioning", GONE),
                 Failed("the API says that there is no such server", gone=True),
                 id="create: 404 after it was seen",
+            ),
+            pytest.param(
+                ACTIVE,
+                command("create", seen=True),
+                readings(GONE),
+                Failed("the API says that there is no such server", gone=True),
+                id="create: 404 after somebody else saw it",
             ),
             pytest.param(
                 ACTIVE,
@@ -215,7 +243,11 @@ SEQUENCES = st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0, 4.0, 20.0]), STAT
     ]
 )
 HELD = {"start": "stopped", "stop": "active", "reboot": "active"}
-LEADS_TO_HELD = {"start": {"stopping"}, "stop": {"starting", "rebooting", "provisioning"}, "reboot": set()}
+LEADS_TO_HELD = {
+    "start": {"stopping"},
+    "stop": {"starting", "rebooting", "provisioning"},
+    "reboot": {"starting", "provisioning"},
+}
 
 
 def proves(wanted, given_command, seen):

@@ -201,7 +201,9 @@ class TestOddValues:
         server = Server.from_dict({"id": 7, "name": odd, "status": "active"})
 
         assert server.name == ""
-        assert server.extra == ({} if odd is None else {"name": odd})
+        assert server.extra == {"name": odd}
+        assert server.to_dict() == {"id": 7, "name": odd, "status": "active"}
+        assert Server.from_dict(server.to_dict()) == server
 
     @pytest.mark.parametrize(
         ("given_status", "status", "extra"),

@@ -23,11 +23,16 @@ from vpsorg_async import (
     APITimeoutError,
     Client,
     ConfigurationError,
+    FleetReport,
+    Outcome,
     OutcomeUnknownError,
+    Progress,
     ResponseError,
     RetryPolicy,
     Server,
+    ServerChange,
     ServerRef,
+    ServerSpec,
     StatusSeen,
     VPSError,
     WaitError,
@@ -249,3 +254,64 @@ class TestModels:
 
         assert SERVER.extra == {"new_field": [1]}
         assert attrs.asdict(back)["id"] == 7
+
+
+SPEC = ServerSpec(name="app-0", plan_id=1, os_id=5, location="us-west")
+
+
+class TestFleets:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_a_report_comes_out_whole(self, way):
+        """P6: every outcome of it, with item, server, value and error, in its order."""
+        error = made(WaitTimeoutError)
+        report = FleetReport(
+            outcomes=(
+                Outcome(index=0, item=SERVER, state="succeeded", server=SERVER, value=[1]),
+                Outcome(index=1, item=SPEC, state="failed", server=SERVER, error=error),
+                Outcome(index=2, item="8", state="unknown", error=made(OutcomeUnknownError)),
+                Outcome(index=3, item=9, state="skipped"),
+            ),
+            stopped_by=error,
+        )
+
+        back = way(report)
+
+        assert (type(back), str(back), len(back)) == (FleetReport, str(report), 4)
+        for one, other in zip(back, report, strict=True):
+            assert attrs.evolve(one, error=None) == attrs.evolve(other, error=None)
+            assert facts_of(one.error) == facts_of(other.error)
+        assert facts_of(back.stopped_by) == facts_of(error)
+        with pytest.raises(ExceptionGroup) as caught:
+            back.raise_for_failures()
+        assert len(caught.value.exceptions) == 2
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("way", [way for way in WAYS if way is not copy.copy])
+    async def test_that_of_a_run_has_no_client_and_no_token(self, way):
+        """P6: as it comes from the wire."""
+        with RawServer() as server:
+            server.answer("POST", "/servers/7/start/", json(200, action(7)))
+            async with Client(TOKEN, base_url=server.base_url) as client:
+                given = Server.from_dict(detail(7, status="stopped"))
+                report = await client.fleet([given, 8]).start(wait=False)
+
+                back = way(report)
+
+                assert str(back) == str(report)
+                with pytest.raises(ConfigurationError):
+                    await back[0].value.wait()
+        assert TOKEN.encode() not in pickle.dumps(report)
+
+    @pytest.mark.parametrize("way", WAYS)
+    @pytest.mark.parametrize(
+        "item",
+        [
+            SPEC,
+            Progress(total=3, begun=2, succeeded=1, failed=0, unknown=0, skipped=0),
+            ServerChange(before=None, after=SERVER),
+        ],
+        ids=lambda item: type(item).__name__,
+    )
+    def test_plain_data_does_too(self, item, way):
+        """P6: what a fleet is made from, and what it and a watch tell."""
+        assert way(item) == item

@@ -167,6 +167,59 @@ class TestConnections:
         assert server.connections_peak <= 4
         assert len(server.requests) > 120
 
+    async def test_never_more_than_allowed_also_to_several_origins(self, server):
+        """P1: the one idle for longest makes room for a new one."""
+        with RawServer() as second, RawServer() as third:
+            for other in (second, third):
+                other.answer("GET", "/", json(200, {}))
+            async with client_of(server, max_connections=2) as client:
+                await client.servers.get(1)
+                await client.http.get(f"{second.base_url}/")
+                await client.http.get(f"{third.base_url}/")
+                await server.until(lambda: server.connections_open == 0)
+                assert (second.connections_open, third.connections_open) == (1, 1)
+                await client.http.get(f"{second.base_url}/")
+                await client.servers.get(2)
+                await third.until(lambda: third.connections_open == 0)
+
+        assert (server.connections_total, second.connections_total, third.connections_total) == (2, 1, 1)
+
+    async def test_connections_in_use_count_towards_the_number_allowed(self, server):
+        """P1: an idle one makes room also where the others are on the wire."""
+        server.answer("GET", "/servers/1/", hold(json(200, detail(1)), gate := server.gate()))
+        with RawServer() as other:
+            other.answer("GET", "/", json(200, {}))
+            async with client_of(server, max_connections=2) as client, anyio.create_task_group() as group:
+                group.start_soon(client.servers.get, 1)
+                await server.arrived(1)
+                await client.http.get(f"{other.base_url}/")
+                assert other.connections_open == 1
+                await client.servers.get(2)
+                await other.until(lambda: other.connections_open == 0)
+                gate.open()
+
+        assert server.connections_peak == 2
+
+    async def test_an_exchange_that_is_cancelled_or_fails_gives_its_place_back(self, server):
+        """P1: else connections that may stay open would be closed."""
+        server.answer("GET", "/servers/1/", hang())
+        server.answer("GET", "/servers/2/", drop())
+        with RawServer() as other:
+            other.answer("GET", "/", json(200, {}))
+            async with client_of(server, max_connections=2, retry=RetryPolicy.none()) as client:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(client.servers.get, 1)
+                    await server.arrived(1)
+                    group.cancel_scope.cancel()
+                with pytest.raises(APIConnectionError):
+                    await client.servers.get(2)
+                await client.servers.get(3)
+                await client.http.get(f"{other.base_url}/")
+                await client.servers.get(4)
+
+        # One each for the first three calls; the fourth is made on that of the third.
+        assert (server.connections_total, other.connections_total) == (3, 1)
+
     async def test_a_connection_that_the_server_closed_while_idle_is_replaced_unnoticed(self, server):
         async with client_of(server, retry=RetryPolicy.none()) as client:
             await client.servers.get(1)

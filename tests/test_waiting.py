@@ -8,7 +8,7 @@ import re
 import anyio
 import pytest
 
-from tests.helpers import detail
+from tests.helpers import detail, listed, page
 from tests.rawserver import RawServer, hold, json
 from tests.waits import POLL, SEVEN, TWICE, SkippingClock, accept, client_of, look, made_looks, skipping_client_of, tell
 from vpsorg_async import (
@@ -195,7 +195,7 @@ class TestOutOfReach:
         ("way", "goal"),
         [
             (["provisioning", "stopped"], "active"),
-            (["provisioning", "provisioning", "suspended"], "active"),
+            (["provisioning", "provisioning", "stopped"], "active"),
             (["starting", "stopped"], "active"),
             (["rebooting", "stopped"], "active"),
             (["stopping", "active"], "stopped"),
@@ -241,6 +241,20 @@ class TestOutOfReach:
 
         assert made_looks(server) == 1
 
+    async def test_a_created_server_that_was_listed_before_the_wait(self, server):
+        """W5: a list that shows `provisioning` does not make the wait forget that it was under way."""
+        server.answer("POST", "/servers/", json(201, detail(status="provisioning", message="ok")))
+        server.answer("GET", "/servers/", json(200, page(listed(7, status="provisioning"))))
+        tell(server, "stopped")
+
+        async with client_of(server) as client:
+            made = await client.servers.create(name="web-01", plan_id=1, os_id=5, location="us-west")
+            await client.servers.list()
+            with pytest.raises(UnexpectedStatusError):
+                await made.wait_until(status="active", poll=POLL, timeout=10)
+
+        assert made_looks(server) == 1
+
     async def test_a_lasting_status_without_a_transition_is_waited_in(self, server):
         """W5: nothing was under way, so somebody may yet begin it."""
         tell(server, "stopped", "stopped", "starting", "active")
@@ -280,6 +294,12 @@ class TestOutOfReach:
         tell(server, "suspended", "suspended", "active")
 
         assert (await wait_for(server, "active", fail_on=fail_on)).status == "active"
+
+    async def test_what_is_suspended_on_the_way_may_go_on(self, server):
+        """W6: left out of `fail_on`, `suspended` is not where a start has ended."""
+        tell(server, "starting", "suspended", "suspended", "active")
+
+        assert (await wait_for(server, "active", fail_on=())).status == "active"
 
     @pytest.mark.parametrize("status", ["stopped", "stopping"])
     async def test_fail_on_takes_several(self, server, status):

@@ -23,12 +23,14 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._events import Event
+from ._fleet import Fleet, FleetRun
 from ._lifecycle import StatusSeen
 from ._models import Action, OperatingSystem, Plan, ResourceUsage, Server, ServerRef, ServerStatus, StatusName
 from ._paging import ServerList
 from ._policies import NOT_GIVEN, PollPolicy, RetryPolicy
-from ._reports import ServerSpec
+from ._reports import FleetReport, Outcome, Progress, ServerSpec
 from ._version import __version__
+from ._watching import ServerChange
 
 
 __all__ = [
@@ -42,18 +44,24 @@ __all__ = [
     "Client",
     "ConfigurationError",
     "Event",
+    "Fleet",
+    "FleetReport",
+    "FleetRun",
     "InsufficientCreditsError",
     "NotFoundError",
     "OperatingSystem",
+    "Outcome",
     "OutcomeUnknownError",
     "PermissionDeniedError",
     "Plan",
     "PollPolicy",
+    "Progress",
     "RateLimitError",
     "ResourceUsage",
     "ResponseError",
     "RetryPolicy",
     "Server",
+    "ServerChange",
     "ServerError",
     "ServerGoneError",
     "ServerList",

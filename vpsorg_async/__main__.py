@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ._client import Client
-from ._errors import VPSError
+from ._errors import NotFoundError, OutcomeUnknownError, VPSError
 from ._policies import PollPolicy
 
 
@@ -86,17 +87,24 @@ def saying(speed: float) -> Say:
 async def story(client: Client, spec: dict[str, int | str], say: Say, poll: PollPolicy) -> None:
     """Create five servers at once, wait for them, reboot, stop and delete them; *say* each change that is seen.
 
-    Whatever goes wrong, or is cancelled, the servers that were made are deleted.
+    Whatever goes wrong, or is cancelled, the servers that were made are deleted; what may be left is said.
     """
+    # Until it is known that they are gone.
     made: dict[str, Server] = {}
 
     def seen(server: Server) -> None:
         say(f"{server.name}: {server.status}" + (f" at {server.ip_address}" if server.status == "active" else ""))
 
     async def create(name: str) -> None:
-        server = await client.servers.create(name=name, **spec)  # type: ignore[arg-type]
-        made[name] = server
-        made[name] = await server.wait_until(status="active", poll=poll, on_change=seen)
+        # A create that is cut off may leave a server that nobody knows of: it ends in its own time.
+        with anyio.CancelScope(shield=True):
+            try:
+                made[name] = await client.servers.create(name=name, **spec)  # type: ignore[arg-type]
+            except OutcomeUnknownError as error:
+                which = " or ".join(str(server.id) for server in error.candidates) or "not found so far"
+                say(f"{name}: may be left, and cost money: server {which}")
+                raise
+        made[name] = await made[name].wait_until(status="active", poll=poll, on_change=seen)
 
     async def reboot(name: str) -> None:
         await made[name].reboot()
@@ -107,10 +115,16 @@ async def story(client: Client, spec: dict[str, int | str], say: Say, poll: Poll
         made[name] = await made[name].wait_until(status="stopped", poll=poll, on_change=seen)
 
     async def delete(name: str) -> None:
-        server = made.pop(name)
-        await server.delete()
-        await server.wait_until_deleted()
+        with contextlib.suppress(NotFoundError):
+            await made[name].delete()
+        await made[name].wait_until_deleted()
+        del made[name]
         say(f"{name}: gone")
+
+    async def clean_up(name: str) -> None:
+        # What it fails with must not keep the others from being deleted; `made` tells that it did.
+        with contextlib.suppress(Exception):
+            await delete(name)
 
     steps = {"Creating": create, "Rebooting": reboot, "Stopping": stop, "Deleting": delete}
     try:
@@ -118,8 +132,12 @@ async def story(client: Client, spec: dict[str, int | str], say: Say, poll: Poll
             say(f"{title} {len(NAMES)} servers at once")
             await _at_once(step, NAMES)
     finally:
-        with anyio.CancelScope(shield=True):
-            await _at_once(delete, tuple(made))
+        try:
+            with anyio.CancelScope(shield=True):
+                await _at_once(clean_up, tuple(made))
+        finally:
+            for name, server in made.items():
+                say(f"{name}: may be left, and cost money: server {server.id}")
 
 
 async def _at_once(function: Callable[[str], Coroutine[Any, Any, None]], names: Iterable[str]) -> None:

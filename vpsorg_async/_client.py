@@ -10,6 +10,7 @@ import re
 import ssl
 
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote
 
 import anyio
 import httpx
@@ -17,6 +18,7 @@ import httpx
 from ._clock import SystemClock
 from ._errors import ConfigurationError
 from ._events import Event, Events
+from ._fleet import Fleets
 from ._journal import Journal
 from ._lifetime import Lifetime
 from ._lookout import Lookout
@@ -51,8 +53,12 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[!-~]([\t -~]*[!-~])?")
 # What a URL begins with that has a scheme or a host of its own.
 _FOREIGN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
+# Some servers and proxies take a backslash for a slash.
+_SEPARATORS = re.compile(r"[/\\]")
 _PORTS = frozenset({None, *range(1, 65536)})
 _OURS = frozenset({"authorization", "host"})
+# What tells where a message ends and by which hops it goes (RFC 9110, 7.6.1; RFC 9112, 6).
+_FRAMING = re.compile(r"content-length|transfer-encoding|connection|te|upgrade|trailer|expect|proxy-.*")
 
 
 class Client:
@@ -71,13 +77,15 @@ class Client:
         proxy: a proxy's URL; `None` honours HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
         ssl_context: for a corporate CA or a client certificate; `None`: the default, which honours SSL_CERT_FILE and
             SSL_CERT_DIR.
-        headers: sent with every call; neither `Authorization` nor `Host`.
+        headers: sent with every call; neither `Authorization` nor `Host`, nor what frames or routes the message.
         user_agent: goes before the SDK's own.
         allow_http: allows a plain `http://` base URL that is not loopback: the token then travels in the clear.
         on_event: called with an `Event` for what happens inside.
 
     Raises:
         ConfigurationError: an argument, or the variable of the environment in its place, cannot be used.
+        TypeError: *timeout* or *attempt_timeout* is neither a number nor `None`, or *retry* is no `RetryPolicy`.
+        ValueError: *timeout* or *attempt_timeout* is negative, or not a finite number.
     """
 
     def __init__(
@@ -110,7 +118,9 @@ class Client:
             base_url = os.environ.get("VPS_API_URL") or BASE_URL
         url = checked_base_url(base_url, allow_http=allow_http)
         if transport is None:
-            transport = ConnectionPool(lambda: ssl_context or default_ssl_context(), choose_proxy(proxy, url))
+            transport = ConnectionPool(
+                lambda: ssl_context or default_ssl_context(), choose_proxy(proxy, url), size=max_connections
+            )
         elif not hasattr(transport, "handle_async_request"):
             raise ConfigurationError(f"transport must be an httpx.AsyncBaseTransport, not {type(transport).__name__}")
         self._assemble(
@@ -199,9 +209,11 @@ class Client:
             creator=Creator(search, pager, journal=journal, events=events),
             lookout=Lookout(
                 sender,
+                pager,
                 clock=clock,
                 journal=journal,
                 events=events,
+                lifetime=lifetime,
                 options=options,
                 bind=lambda server: bind(server, self._servers),
             ),
@@ -218,6 +230,11 @@ class Client:
     def servers(self) -> Servers:
         """The account's servers."""
         return self._servers
+
+    @property
+    def fleet(self) -> Fleets:
+        """Many servers at once: `client.fleet(servers).start()`, `client.fleet.create(specs)`."""
+        return Fleets(self._servers, self._parts)
 
     @property
     def http(self) -> httpx.AsyncClient:
@@ -258,10 +275,12 @@ class Client:
     ) -> httpx.Response:
         """Send a request that the SDK does not model, and return its 2xx answer. *path* is below the base URL.
 
+        *params* are added to a query that *path* has.
+
         Raises:
             OutcomeUnknownError: a POST may have been carried out; it is never sent twice.
             APIStatusError: the answer is an error.
-            ValueError: *path* is an absolute URL.
+            ValueError: *path* is an absolute URL, or leads out of the base URL by a `..`.
 
         Repeats: by the method: GET, PUT, PATCH and DELETE when no answer came.
         """
@@ -269,6 +288,8 @@ class Client:
             raise ValueError(f"method={method!r} is no HTTP method")
         if not isinstance(path, str) or _FOREIGN.match(path):
             raise ValueError(f"path={path!r}: give a path below the base URL, such as '/servers/'")
+        if ".." in _SEPARATORS.split(unquote(re.split(r"[?#]", path, maxsplit=1)[0])):
+            raise ValueError(f"path={path!r} has a '..': give the path that it leads to, below the base URL")
         options = self._options
         if timeout is not NOT_GIVEN:
             options = options.within(checked_seconds("timeout", timeout))
@@ -382,6 +403,10 @@ def checked_headers(headers: Mapping[str, str] | None, user_agent: str | None) -
         if name.lower() in _OURS:
             raise ConfigurationError(
                 f"headers must not set {name}: the token goes in as token=…, the host as base_url=…"
+            )
+        if _FRAMING.fullmatch(name.lower()):
+            raise ConfigurationError(
+                f"headers must not set {name}: it frames or routes the message, which the SDK does"
             )
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
             raise ConfigurationError(f"the header {name} takes a str of visible ASCII (its value is not shown)")

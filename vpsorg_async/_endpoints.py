@@ -116,8 +116,8 @@ def update(
 
 
 def delete(server_id: int | str) -> Call[None]:
-    """Endpoint 6: delete for good. Whatever a success says is not read."""
-    return Call(method="DELETE", path=_path(server_id), repeat=Repeat.IDEMPOTENT, decode=lambda _body: None)
+    """Endpoint 6: delete for good."""
+    return Call(method="DELETE", path=_path(server_id), repeat=Repeat.IDEMPOTENT, decode=codec.nothing)
 
 
 def command(server_id: int | str, name: str) -> Call[Action]:
@@ -136,18 +136,22 @@ def spec_body(spec: ServerSpec) -> dict[str, object]:
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: the name has a character that names may not have.
+        ValueError: the name has a character that names may not have, an id is negative, or an argument is empty.
     """
     body: dict[str, object] = {"name": _checked_name(spec.name)}
     for field in ("plan_id", "os_id", "ssh_key_id"):
         value = getattr(spec, field)
         if field == "ssh_key_id" and value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, str)) or value == "":
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
             raise TypeError(f"{field} must be an int or a str, not {value!r}")
+        if value == "" or (isinstance(value, int) and value < 0):
+            raise ValueError(f"{field}={value!r} is no id: give 0 or more, or a str that is not empty")
         body[field] = value
-    if not isinstance(spec.location, str) or not spec.location:
+    if not isinstance(spec.location, str):
         raise TypeError(f"location must be a datacenter code such as 'us-west', not {spec.location!r}")
+    if not spec.location:
+        raise ValueError("location='' is empty: give a datacenter code such as 'us-west'")
     body["location"] = spec.location
     if spec.hostname is not None:
         body["hostname"] = spec.hostname

@@ -31,7 +31,7 @@ def portable(error: BaseException | None, text: str | None = None) -> BaseExcept
     return copy
 
 
-def _picklable(error: BaseException | None) -> BaseException | None:
+def picklable(error: BaseException | None) -> BaseException | None:
     """Return *error*, or its text where pickle does not know its class: one made in a function, say."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - its own bytes
@@ -64,7 +64,7 @@ class VPSError(Exception):
         self.request_summary = request_summary
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), str(self), self.__dict__.copy(), _picklable(portable(self.__cause__)))
+        return _restore, (type(self), str(self), self.__dict__.copy(), picklable(portable(self.__cause__)))
 
 
 class ConfigurationError(VPSError):

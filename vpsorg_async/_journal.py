@@ -32,6 +32,8 @@ class _Entry:
     last_ended: float = 0.0
     last_updated_at: datetime | None = None
     newest_updated_at: datetime | None = None
+    # Whether the last GET said 404.
+    gone: bool = False
     # Changes of ours on the wire, and when the last one that was had been answered.
     changing: int = 0
     changed: float = -1.0
@@ -128,6 +130,7 @@ class Journal:
         self._created.add(key)
         entry = self._entry(key)
         entry.changed = command.answered
+        command = attrs.evolve(command, seen=entry.first_seen is not None)
         self._remember(key, Change(server.id, command.began, own=command))
 
     def is_ours(self, server: Server, *, since: float) -> bool:
@@ -144,6 +147,11 @@ class Journal:
         """Return the last command to the server that has not yet shown its effect, or is on the wire."""
         return self._pending.get(str(server_id))
 
+    def is_gone(self, server_id: int | str) -> bool:
+        """Return whether the last GET said that there is no such server."""
+        entry = self._entries.get(str(server_id))
+        return entry is not None and entry.gone
+
     def note(self, server_id: int | str, reading: Reading) -> bool:
         """Take a reading in; return whether it is as new as what was read before, by `updated_at`.
 
@@ -154,10 +162,14 @@ class Journal:
         command = None if change is None else change.command
         if change is not None and command is not None and _shows_effect(command, reading):
             self._show(key, change)
+        if not reading.listed:
+            entry.gone = server is None
         if server is None:
             return True
         if entry.first_seen is None:
             entry.first_seen = reading.ended
+        if change is not None and command is not None and command.name == "create" and not command.seen:
+            change.own = attrs.evolve(command, seen=True)
         if server.updated_at is not None:
             if entry.newest_updated_at is not None and server.updated_at < entry.newest_updated_at:
                 return False
@@ -200,4 +212,7 @@ def _drop_oldest(remembered: dict[str, T]) -> None:
 def _shows_effect(command: Command, reading: Reading) -> bool:
     if reading.server is None or reading.began < command.answered:
         return False
-    return command.name == "create" or took_effect(command, [reading], grace=float("inf"))
+    if command.name == "create":
+        # That it was made is not all: where its provisioning ends is yet to be seen.
+        return reading.status not in ("", command.through)
+    return took_effect(command, [reading], grace=float("inf"))

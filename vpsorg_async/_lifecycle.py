@@ -8,13 +8,15 @@ goal, puts it out of reach, or neither. The rules, in order:
 2. 404 proves a goal of "gone". For any other goal the server is gone, unless it was created so short a time ago that
    the API may not know it everywhere yet, and has never been seen.
 3. The status that the server held when the command was given proves nothing until the command has shown its effect
-   (else `active` from before a reboot would do), and never fails a wait either. The effect is shown by another status
-   (for start and stop by one that does not lead to the status held: that may be older yet); after a reboot also by an
-   `updated_at` newer than before it and not older than the API's answer to it. It is assumed when the grace has passed
-   after a reboot, which a look may miss, or after a command whose answer was lost, which may never have been.
+   (else `active` from before a reboot would do), and never fails a wait either. The effect is shown by the status that
+   the command leads through, or by one that does not lead to the status held (one that does may be older yet); after a
+   reboot also by an `updated_at` newer than before it and not older than the API's answer to it. It is assumed when the
+   grace has passed after a reboot, which a look may miss, or after a command whose answer was lost, which may never
+   have been.
 4. A status of the goal is proof.
 5. A status in `fail_on` puts the goal out of reach.
-6. So does a lasting status after a transition, or after a create: what was under way has ended elsewhere.
+6. So does a status in which commands end, after a transition or a create: what was under way has ended elsewhere. No
+   command ends in `suspended`, which the vendor sets and lifts at any time: `fail_on` alone decides on it.
 7. Anything else, a status that nobody documented too: look again.
 """
 
@@ -58,6 +60,9 @@ TRANSITIONS = {
 PASSING: dict[str, ServerStatus] = {transition.through: transition.after for transition in TRANSITIONS.values()}
 """The statuses that a server only passes through, and where they lead."""
 
+ENDS = frozenset(PASSING.values())
+"""The lasting statuses that commands lead to."""
+
 CLOCK_SLACK = timedelta(seconds=2)
 """How far the API's `Date`, cut to the second, and its `updated_at` may disagree (assumed)."""
 
@@ -96,6 +101,7 @@ class Command:
         date: the API's clock then, from the answer's `Date`.
         baseline: `updated_at` of a reading that ended before the command was sent, with no other change of this client
             in between.
+        seen: whether the server that a create made has been seen since, by whatever look.
     """
 
     name: str
@@ -104,6 +110,12 @@ class Command:
     lost: bool = False
     date: datetime | None = None
     baseline: datetime | None = None
+    seen: bool = False
+
+    @property
+    def through(self) -> ServerStatus:
+        """The status that the command leads through."""
+        return TRANSITIONS[self.name].through
 
     @property
     def held(self) -> ServerStatus | None:
@@ -178,7 +190,7 @@ def judge(goal: Goal, command: Command | None, readings: Sequence[Reading]) -> V
         return Done()
     if last.status in goal.fail_on:
         return Failed(f"it is {last.status}")
-    if last.status in LASTING and (under_way := _under_way(command, readings)):
+    if last.status in ENDS and (under_way := _under_way(command, readings)):
         return Failed(f"it was {under_way} and is now {last.status}")
     return KeepLooking()
 
@@ -196,9 +208,9 @@ def took_effect(command: Command, readings: Sequence[Reading], *, grace: float) 
 
 
 def _is_effect(command: Command, status: str | None) -> bool:
-    if not status or status == command.held:
+    if not status:
         return False
-    return command.name == "reboot" or PASSING.get(status, status) != command.held
+    return status == command.through or PASSING.get(status, status) != command.held
 
 
 def updated_by(command: Command, reading: Reading) -> bool:
@@ -215,8 +227,9 @@ def updated_by(command: Command, reading: Reading) -> bool:
 def _judge_missing(goal: Goal, command: Command | None, readings: Sequence[Reading]) -> Verdict:
     if goal.gone:
         return Done()
-    never_seen = all(reading.server is None for reading in readings)
-    young = command is not None and command.name == "create" and readings[-1].began - command.answered < goal.grace
+    made = command if command is not None and command.name == "create" else None
+    never_seen = made is not None and not made.seen and all(reading.server is None for reading in readings)
+    young = made is not None and readings[-1].began - made.answered < goal.grace
     if never_seen and young:
         return KeepLooking()
     return Failed("the API says that there is no such server", gone=True)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+import attrs
 
 from ._errors import APIConnectionError, ConfigurationError
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from ._clock import Scope
 
@@ -65,16 +66,19 @@ class Lifetime:
         elif trouble := self.elsewhere:
             raise ConfigurationError(trouble)
 
-    @contextmanager
-    def running(self, scope: Scope) -> Iterator[None]:
+    def running(self, scope: Scope) -> AbstractContextManager[None]:
         """Let closing the client cancel *scope*, an entered one, until this ends."""
+        return _Running(self, scope)
+
+    def add(self, scope: Scope) -> None:
+        """Let closing the client cancel *scope*."""
         self._scopes.add(scope)
-        try:
-            yield
-        finally:
-            self._scopes.discard(scope)
-            if self._idle is not None and not self._scopes:
-                self._idle.set()
+
+    def discard(self, scope: Scope) -> None:
+        """Let closing the client leave *scope* alone; it has ended."""
+        self._scopes.discard(scope)
+        if self._idle is not None and not self._scopes:
+            self._idle.set()
 
     async def end(self, *, patience: float) -> None:
         """Close: cancel what runs, and return when it has ended, or after *patience* seconds.
@@ -92,3 +96,17 @@ class Lifetime:
             scope.cancel()
         with anyio.move_on_after(patience):
             await self._idle.wait()
+
+
+@attrs.frozen(eq=False)
+class _Running:
+    """A context manager by hand: each call and wait has one, and a generator would take ten times the memory."""
+
+    lifetime: Lifetime
+    scope: Scope
+
+    def __enter__(self) -> None:
+        self.lifetime.add(self.scope)
+
+    def __exit__(self, *_: object) -> None:
+        self.lifetime.discard(self.scope)

@@ -30,6 +30,8 @@ __all__ = [
     "Timeout",
     "bind",
     "bind_action",
+    "bound_to",
+    "facts_of",
 ]
 
 StatusGoal: TypeAlias = StatusName | ServerStatus | Collection[StatusName | ServerStatus]
@@ -127,12 +129,11 @@ class Server(_Detachable):
             _shapes.fill_from_dialect(fields)
         if "id" not in fields:
             raise ValueError("no usable id")
-        if "name" not in fields:
-            fields["name"] = ""
-        if "status" not in fields:
-            fields["status"] = ""
-            if "status" in nulls:
-                extra["status"] = None
+        for name in ("name", "status"):
+            if name not in fields:
+                fields[name] = ""
+                if name in nulls:
+                    extra[name] = None
         server = cls(**fields)
         if nulls:
             object.__setattr__(server, "_nulls", nulls)
@@ -294,6 +295,26 @@ def bind(server: Server, servers: Servers) -> Server:
     """Give *server* its handle on *servers*, and return it."""
     object.__setattr__(server, "_servers", servers)
     return server
+
+
+def facts_of(server: Server, *, but: Collection[str]) -> dict[str, Any]:
+    """Return every field that an answer gave of *server*, null or not, as one flat dict; *but* are left out."""
+    facts: dict[str, Any] = {}
+    for name in _READERS.keys() - but:
+        value = getattr(server, name)
+        if name in _WRITERS and attrs.has(type(value)):
+            facts[name] = "given"
+            facts.update({f"{name}.{key}": inner for key, inner in _shapes.dump_nested(value).items()})
+        elif value is not None or name in server._nulls:  # noqa: SLF001 - of our own class
+            facts[name] = value
+    facts.update({f"extra.{name}": value for name, value in server.extra.items()})
+    return facts
+
+
+def bound_to(server: Server) -> Servers | None:
+    """Return what *server* has its handle on."""
+    servers: Servers | None = server._servers  # noqa: SLF001 - of our own class
+    return servers
 
 
 def bind_action(action: Action, command: Command) -> Action:

@@ -6,7 +6,7 @@ import re
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
@@ -15,6 +15,7 @@ import attrs
 from ._endpoints import LIST_PATH, list_page
 from ._errors import APITimeoutError, BadRequestError, NotFoundError, ResponseError
 from ._events import logger
+from ._schedule import Size
 from ._wire import codec
 
 
@@ -44,7 +45,16 @@ _PAGES_UNASKED = 1_000
 _MOST_PAGES = 10_000
 """So many pages are read at most (assumed: a million servers)."""
 
+_SUMMARY = f"GET {LIST_PATH}"
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+
+
+Known: TypeAlias = Callable[[Any], "Server | None"]
+"""Tells which server a page's item is, if it has been read before and is as it was."""
+
+
+def _unknown(_item: Any) -> None:
+    return None
 
 
 @attrs.frozen
@@ -62,36 +72,41 @@ class PageRead:
 
 
 class Pager:
-    """Fetches single pages. Remembers whether the API knows `page_size`."""
+    """Fetches single pages. Remembers whether the API knows `page_size`, and how large the whole list is."""
 
     def __init__(self, sender: Sender, clock: Clock) -> None:
         self._sender = sender
         self.clock = clock
         self.sized = True
+        # Of the list without a filter, as last seen.
+        self.size: Size | None = None
         self._path = sender.http.base_url.path.rstrip("/") + LIST_PATH.rstrip("/")
 
     async def fetch(
-        self, query: Mapping[str, str], options: CallOptions, *, first: int, skip_invalid: bool
+        self, query: Mapping[str, str], options: CallOptions, *, first: int, skip_invalid: bool, known: Known = _unknown
     ) -> PageRead:
         """Return the page of *query*, whose items stand at *first* and after in the whole list."""
         began = self.clock.now()
         answer = await self._sender.send(list_page(query), options)
         page = answer.value
-        servers = codec.servers(page, first=first, skip_invalid=skip_invalid, on_skipped=_warn)
+        try:
+            servers = codec.servers(page, first=first, skip_invalid=skip_invalid, on_skipped=_warn, known=known)
+        except ResponseError as error:
+            raise _unusable(str(error)) from None
         return PageRead(servers, len(page.items), page.count, page.next, began, self.clock.now(), answer.date)
 
     async def fetch_first(
-        self, query: Mapping[str, str], options: CallOptions, *, skip_invalid: bool
+        self, query: Mapping[str, str], options: CallOptions, *, skip_invalid: bool, known: Known = _unknown
     ) -> tuple[dict[str, str], PageRead]:
         """Return the first page, and the query that the API took for it."""
         if self.sized:
             sized = {"page_size": str(PAGE_SIZE), **query}
             try:
-                return sized, await self.fetch(sized, options, first=0, skip_invalid=skip_invalid)
+                return sized, await self.fetch(sized, options, first=0, skip_invalid=skip_invalid, known=known)
             except (BadRequestError, NotFoundError):
                 pass
         plain = dict(query)
-        page = await self.fetch(plain, options, first=0, skip_invalid=skip_invalid)
+        page = await self.fetch(plain, options, first=0, skip_invalid=skip_invalid, known=known)
         self.sized = False
         return plain, page
 
@@ -163,12 +178,12 @@ class _Pass:
         """
         query = self.query_of(link)
         if query is None:
-            raise ResponseError(f"GET {LIST_PATH}: the list's 'next' leads to {_shown(link)!r}: not followed")
+            raise _unusable(f"the list's 'next' leads to {_shown(link)!r}: not followed")
         if _key(query) in self.asked:
-            raise ResponseError(f"GET {LIST_PATH}: the list's 'next' leads back to a page that was read: {query}")
+            raise _unusable(f"the list's 'next' leads back to a page that was read: {query}")
         most = min(_MOST_PAGES, _PAGES_UNASKED + 2 * max(count or 0 for count in self.counts))
         if self.barren >= _BARREN_PAGES or self.pages >= most:
-            raise ResponseError(f"GET {LIST_PATH}: the list's 'next' never ends ({self.pages} pages read)")
+            raise _unusable(f"the list's 'next' never ends ({self.pages} pages read)")
         page = query.get("page", "")
         number = int(page) if _NUMBER.fullmatch(page) else 0
         if query != self._page(number):
@@ -203,6 +218,8 @@ class Listing(AsyncIterator["Server"]):
         skip_invalid: bool = False,
         keep: Callable[[Server], bool] | None = None,
         on_page: Callable[[PageRead], None] | None = None,
+        passes: int = MOST_PASSES,
+        known: Known = _unknown,
     ) -> None:
         self._pager = pager
         self._query = query
@@ -210,6 +227,8 @@ class Listing(AsyncIterator["Server"]):
         self._skip_invalid = skip_invalid
         self._keep = keep
         self._on_page = on_page
+        self._most_passes = passes
+        self._known = known
         self._ready: deque[Server] = deque()
         # What a page fetched ahead failed with: raised when the servers before it have been given.
         self._failure: Exception | None = None
@@ -252,7 +271,7 @@ class Listing(AsyncIterator["Server"]):
                 return servers
             missing = [] if last.consistent else [server for server in servers if str(server.id) not in last.ids]
             return [server for server in (*last.servers, *missing) if self._keep is None or self._keep(server)]
-        raise APITimeoutError(f"GET {LIST_PATH}: not all pages could be read within {within:g} s")
+        raise APITimeoutError(f"{_SUMMARY}: not all pages could be read within {within:g} s", request_summary=_SUMMARY)
 
     async def _advance(self) -> None:
         current = self._current
@@ -260,22 +279,28 @@ class Listing(AsyncIterator["Server"]):
             await self._begin_pass()
         elif current.next is None:
             self._ended = True
+            if not self._query and current.pages > 1:
+                self._pager.size = Size(total=current.length, page=current.page_length)
         else:
             await self._go_on(current, current.upcoming(current.next))
 
     def _read_again(self, current: _Pass) -> bool:
-        if current.consistent or self._passes >= MOST_PASSES:
+        if current.consistent or self._passes >= self._most_passes:
             return False
         # The same again: then the count is wrong, and not the reading.
         return self._previous is None or self._previous.ids != current.ids
 
     async def _begin_pass(self) -> None:
-        query, page = await self._pager.fetch_first(self._query, self._options, skip_invalid=self._skip_invalid)
+        query, page = await self._pager.fetch_first(
+            self._query, self._options, skip_invalid=self._skip_invalid, known=self._known
+        )
         current = _Pass(query, self._pager.query_of)
         self._previous, self._current = self._current, current
         self._passes += 1
         self.first_page = page
         current.begin(page)
+        if not self._query:
+            self._pager.size = _size_of(page)
         self._hand_out(page)
 
     async def _go_on(self, current: _Pass, queries: list[dict[str, str]]) -> None:
@@ -300,7 +325,11 @@ class Listing(AsyncIterator["Server"]):
             first = current.length + index * current.page_length
             try:
                 pages[index] = await self._pager.fetch(
-                    queries[index], self._options, first=first, skip_invalid=self._skip_invalid
+                    queries[index],
+                    self._options,
+                    first=first,
+                    skip_invalid=self._skip_invalid,
+                    known=self._known,
                 )
             except NotFoundError:
                 pass
@@ -320,6 +349,18 @@ class Listing(AsyncIterator["Server"]):
                 self._given.add(str(server.id))
                 if self._keep is None or self._keep(server):
                     self._ready.append(server)
+
+
+def _size_of(first: PageRead) -> Size:
+    """Return how large the list is that begins with this page, as far as it tells."""
+    if first.next is None:
+        return Size(total=first.length, page=max(first.length, 1))
+    # Without a count: until the last page has been seen.
+    return Size(total=max(first.count or 0, first.length + 1), page=max(first.length, 1))
+
+
+def _unusable(trouble: str) -> ResponseError:
+    return ResponseError(f"{_SUMMARY}: {trouble}", request_summary=_SUMMARY)
 
 
 def _shown(link: str) -> str:

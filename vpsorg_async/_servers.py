@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import math
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import attrs
@@ -12,15 +15,16 @@ from . import _endpoints
 from ._endpoints import checked_id, checked_statuses
 from ._errors import APIConnectionError, OutcomeUnknownError, StateConflictError
 from ._lifecycle import LASTING, TRANSITIONS, Goal, Reading
-from ._models import Action, Server, ServerRef, ServerStatus, StatusGoal, Timeout, bind, bind_action
+from ._models import Action, Server, ServerRef, ServerStatus, StatusGoal, Timeout, bind, bind_action, bound_to
 from ._paging import Listing, Pager, PageRead, ServerList
 from ._policies import NOT_GIVEN, NotGivenType, PollPolicy, checked_seconds
 from ._reconcile import Creator, Search, deadline_of, left_until, reboot
 from ._reports import ServerSpec
-from ._schedule import Waiter
+from ._schedule import expiry
 from ._waiting import OnChange, Wait
+from ._watching import ServerWatch
 from ._wire.call import Call, CallOptions, CallState
-from ._wire.sending import Answer, Sender
+from ._wire.sending import Answer, Sender, was_accepted
 
 
 if TYPE_CHECKING:
@@ -54,6 +58,35 @@ class Parts:
     clock: Clock
     events: Events
     lifetime: Lifetime
+
+
+def checked_goal(status: StatusGoal, fail_on: StatusGoal | NotGivenType | None, poll: PollPolicy) -> Goal:
+    """Return the goal of a wait for *status*.
+
+    Raises:
+        TypeError, ValueError: an argument cannot be used.
+    """
+    goals = checked_statuses("status", status)
+    if not goals:
+        raise ValueError("status is empty: give at least one status to wait for")
+    if fail_on is NOT_GIVEN:
+        fail_on = ServerStatus.SUSPENDED
+    fails = checked_statuses("fail_on", () if fail_on is None else fail_on) - goals
+    if not isinstance(poll, PollPolicy):
+        raise TypeError(f"poll must be a PollPolicy, not {poll!r}")
+    return _goal(goals, fails, poll.grace)
+
+
+@functools.lru_cache(maxsize=128)
+def _goal(statuses: frozenset[str], fail_on: frozenset[str], grace: float) -> Goal:
+    """Return the goal: of ten thousand waits most have the same."""
+    return Goal(statuses=statuses, fail_on=fail_on, grace=grace)
+
+
+def call_timeout(servers: Servers, left: float | None) -> float | None:
+    """Return how long a call may take that is part of something with so many seconds left."""
+    own = servers._options.timeout  # noqa: SLF001 - the same module
+    return left if own is None else own if left is None else min(own, left)
 
 
 class Servers:
@@ -295,20 +328,12 @@ class Servers:
 
         Cancellation: ends at once, and nothing is left running.
         """
-        goals = checked_statuses("status", status)
-        if not goals:
-            raise ValueError("status is empty: give at least one status to wait for")
-        if fail_on is NOT_GIVEN:
-            fail_on = ServerStatus.SUSPENDED
-        fails = checked_statuses("fail_on", () if fail_on is None else fail_on) - goals
-        if not isinstance(poll, PollPolicy):
-            raise TypeError(f"poll must be a PollPolicy, not {poll!r}")
+        goal = checked_goal(status, fail_on, poll)
         if on_change is not None and not callable(on_change):
             raise TypeError(f"on_change must be callable with a Server, not {on_change!r}")
         key = checked_id(server_id)
-        goal = Goal(statuses=goals, fail_on=fails, grace=poll.grace)
-        wait = self._wait(key, goal, timeout, poll, self._parts.journal.pending(key), on_change)
-        del detail  # every look is a GET, which gives all there is
+        change = self._parts.journal.pending(key)
+        wait = self._wait(key, goal, timeout, poll=poll, change=change, on_change=on_change, detail=detail)
         return self._seen(await wait.run())
 
     async def wait_until_deleted(self, server_id: ServerId, *, timeout: float | None = WAIT_SECONDS) -> None:
@@ -320,39 +345,80 @@ class Servers:
         Cancellation: ends at once, and nothing is left running.
         """
         key = checked_id(server_id)
-        await self._wait(key, Goal(statuses=frozenset()), timeout, PollPolicy(), None, None).run()
+        await self._wait(key, Goal(statuses=frozenset()), timeout).run()
 
-    async def _wait_for(self, name: str, change: Change, timeout: float | None) -> Server:
+    def watch(self, server_ids: Iterable[ServerId] | None = None, *, interval: float = 5.0) -> ServerWatch:
+        """Watch servers, all or those given: `async for change in client.servers.watch():` gives each `ServerChange`.
+
+        Every server is told of as appeared first. A look is made every *interval* seconds while a change is awaited,
+        one for all watches and waits of the client. Whoever takes changes slowly gets the newest state of each server,
+        not every one between. An id that was never there gives nothing.
+
+        Raises, from the iteration:
+            AuthenticationError, PermissionDeniedError: at once.
+            APIConnectionError: the client is closed.
+            VPSError: five looks in a row failed: the last one's error.
+
+        Cancellation: ends at once, and nothing is left running; the same after `break`.
+        """
+        if isinstance(interval, bool) or not isinstance(interval, (int, float)):
+            raise TypeError(f"interval takes seconds as a number, not {interval!r}")
+        if not 0 < interval < math.inf:
+            raise ValueError(f"interval={interval!r}: give more than 0 seconds, and not infinitely many")
+        parts, keys = self._parts, None
+        if server_ids is not None:
+            if isinstance(server_ids, (str, Server)) or not isinstance(server_ids, Iterable):
+                raise TypeError(f"server_ids takes several servers or ids, or None for all, not {server_ids!r}")
+            keys = frozenset(str(checked_id(server_id)) for server_id in server_ids)
+            if not keys:
+                raise ValueError("server_ids is empty: give at least one server or id, or None for all")
+        return ServerWatch(
+            keys, float(interval), lookout=parts.lookout, clock=parts.clock, lifetime=parts.lifetime, bind=self._seen
+        )
+
+    async def _wait_for(self, name: str, change: Change, timeout: float | None, *, detail: bool = True) -> Server:
         """Wait until *change*, the command *name* that this client gave, has taken effect and is over."""
         goal = Goal(statuses=frozenset({TRANSITIONS[name].after}))
         pending = None if change.shown else change
-        return self._seen(await self._wait(change.server_id, goal, timeout, PollPolicy(), pending, None).run())
+        return self._seen(await self._wait(change.server_id, goal, timeout, change=pending, detail=detail).run())
 
-    def _wait(  # noqa: PLR0917 - what a wait can be told
+    def _wait(
         self,
         server_id: int | str,
         goal: Goal,
         timeout: float | None,
-        poll: PollPolicy,
-        change: Change | None,
-        on_change: OnChange | None,
+        *,
+        poll: PollPolicy = PollPolicy(),
+        change: Change | None = None,
+        on_change: OnChange | None = None,
+        detail: bool = True,
     ) -> Wait:
-        seconds = checked_seconds("timeout", timeout)
-        began = self._parts.clock.now()
+        parts, seconds = self._parts, checked_seconds("timeout", timeout)
+        began = parts.clock.now()
         deadline = math.inf if seconds is None else began + seconds
         return Wait(
+            server_id=server_id,
+            keys=frozenset({str(server_id)}),
+            interval=poll.interval,
+            began=began,
+            deadline=deadline,
+            expires=expiry(began, deadline, parts.lookout.attempt_timeout),
             goal=goal,
-            waiter=Waiter(server_id=server_id, policy=poll, began=began, deadline=deadline),
-            lookout=self._parts.lookout,
-            clock=self._parts.clock,
-            events=self._parts.events,
-            lifetime=self._parts.lifetime,
+            policy=poll,
+            lookout=parts.lookout,
+            clock=parts.clock,
+            events=parts.events,
+            lifetime=parts.lifetime,
             change=change,
             on_change=on_change,
+            detail=detail,
         )
 
     def _seen(self, server: Server | None) -> Server:
         assert server is not None
+        if bound_to(server) not in (None, self):
+            # Others may have been handed the same object, and theirs belongs to their view of the client.
+            server = copy.copy(server)
         return bind(server, self)
 
     async def _command(self, server_id: ServerId, name: str, timeout: Timeout) -> Action:
@@ -370,9 +436,9 @@ class Servers:
             except StateConflictError:
                 # Refused; and where the try before was lost, a look has settled that it was not carried out either.
                 raise
-            except BaseException:
+            except BaseException as error:
                 # It may be carried out yet: a wait that follows must not take the status from before for its goal.
-                if state.maybe_done:
+                if state.maybe_done or was_accepted(error):
                     parts.journal.changed(change, parts.clock.now(), lost=True)
                 raise
             parts.journal.changed(change, parts.clock.now(), date=answer.date, shown=shown)

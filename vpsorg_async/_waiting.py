@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NoReturn, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import attrs
 
 from ._errors import (
     APIConnectionError,
-    AuthenticationError,
-    ConfigurationError,
-    PermissionDeniedError,
-    RateLimitError,
-    ServerError,
+    APITimeoutError,
     ServerGoneError,
     UnexpectedStatusError,
     VPSError,
@@ -35,6 +32,7 @@ from ._lifecycle import (
     judge,
     took_effect,
 )
+from ._lookout import Follower, asked_pause, ends_a_wait
 
 
 if TYPE_CHECKING:
@@ -42,21 +40,32 @@ if TYPE_CHECKING:
     from ._events import Events
     from ._journal import Change
     from ._lifetime import Lifetime
-    from ._lookout import Lookout
+    from ._lookout import Lookout, Outcome
     from ._models import Server
-    from ._schedule import Waiter
+    from ._policies import PollPolicy
 
 OnChange = Callable[["Server"], Awaitable[object] | object]
 
-_UNAVAILABLE = 503
+
+@attrs.frozen
+class _Ended:
+    """How a wait has ended: with the server at the goal (`None`: it is gone), or with an error."""
+
+    server: Server | None = None
+    error: VPSError | None = None
 
 
 @attrs.define(eq=False, kw_only=True)
-class Wait:
-    """Follows one server until its goal is proven, out of reach, or the time is over."""
+class Wait(Follower):
+    """Follows one server until its goal is proven, out of reach, or the time is over.
 
+    What is heard is judged at once, in the task of whoever looked; its own task is woken to tell `on_change`, and at
+    the end.
+    """
+
+    server_id: int | str
     goal: Goal
-    waiter: Waiter
+    policy: PollPolicy
     lookout: Lookout
     clock: Clock
     events: Events
@@ -64,11 +73,18 @@ class Wait:
     # The command whose effect is waited for; may be on the wire yet.
     change: Change | None = None
     on_change: OnChange | None = None
+    # Whether the server is wanted as a GET shows it.
+    detail: bool = True
     # What has been seen, in the order of the looks; runs of one status are kept as their last reading.
     _readings: list[Reading] = attrs.field(factory=list, init=False)
     _history: list[StatusSeen] = attrs.field(factory=list, init=False)
+    # What `on_change` has yet to be told.
+    _changes: list[Server] = attrs.field(factory=list, init=False)
     _failures: int = attrs.field(default=0, init=False)
     _trouble: VPSError | None = attrs.field(default=None, init=False)
+    # At the goal, as a list showed it, and no GET has said otherwise since.
+    _listed: Server | None = attrs.field(default=None, init=False)
+    _ended: _Ended | None = attrs.field(default=None, init=False)
 
     async def run(self) -> Server | None:
         """Return the server that was seen at the goal, or `None` when the goal is that it is gone.
@@ -83,93 +99,146 @@ class Wait:
         """
         self.lifetime.check()
         self._tell("wait.began", goal=self._goal_name, timeout=None if self._seconds == math.inf else self._seconds)
-        ended = "cancelled"
+        outcome = "cancelled"
         try:
-            server = await self._follow_while_open()
-            ended = "done"
+            server = await self._follow()
+            outcome = "done"
         except Exception as error:
-            ended = type(error).__name__
+            outcome = type(error).__name__
             raise
         finally:
-            self._tell("wait.ended", goal=self._goal_name, outcome=ended)
+            self._tell("wait.ended", goal=self._goal_name, outcome=outcome)
         return server
 
-    async def _follow_while_open(self) -> Server | None:
-        with self.clock.move_on_after(None) as scope, self.lifetime.running(scope):
-            return await self._follow()
-        raise APIConnectionError("the client is closed")
-
     async def _follow(self) -> Server | None:
-        while True:
-            outcome = await self.lookout.next(self.waiter)
-            if isinstance(outcome, VPSError):
-                self._failed_look(outcome)
-            else:
-                self._failures, self._trouble = 0, None
-            if isinstance(outcome, Reading):
-                await self._take(outcome)
-                verdict = judge(self.goal, self._command, self._readings)
-                match verdict:
-                    case Done():
-                        return outcome.server
-                    case Failed():
-                        self._fail(verdict)
-                    case KeepLooking():
-                        pass
-                    case _:
-                        assert_never(verdict)
-            if self.waiter.final:
-                raise self._timed_out("")
+        self.lookout.follow(self)
+        try:
+            while self._ended is None or self._changes:
+                if not self.news:
+                    await self.lookout.attend(self)
+                while self._changes:
+                    await self._tell_change(self._changes.pop(0))
+        finally:
+            self.lookout.unfollow(self)
+        if self._ended.error is not None:
+            raise self._ended.error
+        return self._ended.server
 
-    async def _take(self, reading: Reading) -> None:
+    async def _tell_change(self, server: Server) -> None:
+        """Call `on_change`. One that does not return ends the wait with its time."""
+        assert self.on_change is not None
+        result = self.on_change(server)
+        if not inspect.isawaitable(result):
+            return
+        left = None if self.expires == math.inf else max(0.0, self.expires - self.clock.now())
+        with self.clock.move_on_after(left) as scope, self.lifetime.running(scope):
+            await result
+        if scope.cancelled_caught:
+            if self.lifetime.closed:
+                raise APIConnectionError("the client is closed")
+            self._changes.clear()
+            self._ended = self._timed_out("; its on_change had not returned")
+
+    @property
+    def news(self) -> bool:
+        """Whether a change is to be told, or the wait has ended."""
+        return self._ended is not None or bool(self._changes)
+
+    def hear(self, key: str, outcome: Outcome) -> None:
+        """Judge what a look brought."""
+        if self._ended is not None:
+            return
+        if isinstance(outcome, VPSError):
+            self._take_failure(outcome)
+        else:
+            self._failures, self._trouble = 0, None
+            if outcome is not None:
+                self._take(key, outcome)
+        if self.final and self._ended is None:
+            self.expire(looking=False)
+
+    def expire(self, *, looking: bool) -> None:
+        """End it: the time is over."""
+        if self._ended is not None:
+            return
+        if looking:
+            self._trouble = APITimeoutError("no answer came in time")
+        self._ended = self._timed_out("") if self._listed is None else _Ended(self._listed)
+
+    def _take(self, key: str, reading: Reading) -> None:
         self._readings = condensed([*self._readings, reading])
         server = reading.server
-        if server is None or (self._history and self._history[-1].status == server.status):
-            return
-        self._history.append(StatusSeen(server.status, reading.ended))
-        self._tell("wait.status", status=server.status)
-        if self.on_change is not None:
-            result = self.on_change(server)
-            if inspect.isawaitable(result):
-                await result
+        if server is not None and (not self._history or self._history[-1].status != server.status):
+            self._history.append(StatusSeen(server.status, reading.ended))
+            self._tell("wait.status", status=server.status)
+            if self.on_change is not None:
+                self._changes.append(server)
+        verdict = judge(self.goal, self._command, self._readings)
+        self._listed = None
+        match verdict:
+            case Done():
+                if not (reading.listed and self.detail):
+                    self._ended = _Ended(server)
+                    return
+                self._listed = server
+                self.ask(key, self.clock.now())
+            case Failed():
+                self._ended = self._failed(verdict)
+            case KeepLooking():
+                pass
+            case _:
+                assert_never(verdict)
 
-    def _failed_look(self, error: VPSError) -> None:
-        """Decide whether the wait goes on after a look that failed; raise if it does not."""
-        self.lifetime.check()
-        if isinstance(error, (AuthenticationError, PermissionDeniedError, ConfigurationError)):
-            raise error
+    def pause(self, error: VPSError, seconds: float) -> None:
+        """Look no sooner; end it now if its time is over by then."""
+        if self._ended is not None:
+            return
         self._trouble = error
-        pause = _asked_pause(error)
-        if pause is not None:
-            until = self.clock.now() + pause
-            if until > self.waiter.deadline and not self.waiter.final:
-                raise self._timed_out(f"; the API asks not to be called for {pause:g} s, which is longer")
-            self.waiter.postpone(until)
-            return
-        self._failures += 1
-        if self._failures >= self.waiter.policy.failures and not self.waiter.final:
-            raise error
+        until = self.clock.now() + seconds
+        if until <= self.deadline:
+            self.postpone(until)
+        elif not self.final:
+            self._ended = self._timed_out(f"; the API asks not to be called for {seconds:g} s, which is longer")
 
-    def _fail(self, verdict: Failed) -> NoReturn:
+    def _take_failure(self, error: VPSError) -> None:
+        """Decide whether the wait goes on after a look that failed."""
+        if self.lifetime.closed:
+            error = APIConnectionError("the client is closed")
+        if self.lifetime.closed or ends_a_wait(error):
+            # Of its own: one that all waits of a look raised would gather all their tracebacks.
+            self._ended = _Ended(error=copy.copy(error))
+            return
+        pause = asked_pause(error)
+        if pause is not None:
+            self.pause(error, pause)
+            return
+        self._trouble = error
+        self._failures += 1
+        if self._failures >= self.policy.failures and not self.final:
+            self._ended = _Ended(error=copy.copy(error)) if self._listed is None else _Ended(self._listed)
+
+    def _failed(self, verdict: Failed) -> _Ended:
         kind = ServerGoneError if verdict.gone else UnexpectedStatusError
-        raise kind(
-            f"server {self.waiter.server_id} will not become {self._goal_name}: {verdict.reason}{self._path}",
-            server=self._last_server,
+        error = kind(
+            f"server {self.server_id} will not become {self._goal_name}: {verdict.reason}{self._path}",
+            server=self.last,
             history=self._history,
         )
+        return _Ended(error=error)
 
-    def _timed_out(self, reason: str) -> WaitTimeoutError:
+    def _timed_out(self, reason: str) -> _Ended:
         error = WaitTimeoutError(
-            f"server {self.waiter.server_id} did not become {self._goal_name} within {self._seconds:g} s: "
+            f"server {self.server_id} did not become {self._goal_name} within {self._seconds:g} s: "
             f"{self._last_words}{reason}{self._hint}",
-            server=self._last_server,
+            server=self.last,
             history=self._history,
         )
         error.__cause__ = self._trouble
-        return error
+        return _Ended(error=error)
 
     @property
-    def _last_server(self) -> Server | None:
+    def last(self) -> Server | None:
+        """Return the server as it was last seen."""
         return next((reading.server for reading in reversed(self._readings) if reading.server is not None), None)
 
     @property
@@ -178,7 +247,7 @@ class Wait:
             words = "it was never seen"
         else:
             last = self._history[-1]
-            words = f"it was last seen {_named(self._last_server)}, for {self.clock.now() - last.at:.0f} s{self._path}"
+            words = f"it was last seen {_named(self.last)}, for {self.clock.now() - last.at:.0f} s{self._path}"
         return words if self._trouble is None else f"{words}; the last look failed: {self._trouble}"
 
     @property
@@ -211,19 +280,10 @@ class Wait:
 
     @property
     def _seconds(self) -> float:
-        return round(self.waiter.deadline - self.waiter.began, 3)
+        return round(self.deadline - self.began, 3)
 
     def _tell(self, name: str, **fields: object) -> None:
-        self.events.emit(name, server=self.waiter.server_id, **fields)
-
-
-def _asked_pause(error: VPSError) -> float | None:
-    """Return the seconds for which the API asks not to be called, or `None` if it does not."""
-    if isinstance(error, RateLimitError):
-        return error.retry_after or 0.0
-    if isinstance(error, ServerError) and error.status_code == _UNAVAILABLE:
-        return error.retry_after
-    return None
+        self.events.emit(name, server=self.server_id, **fields)
 
 
 def _named(server: Server | None) -> str:

@@ -17,6 +17,7 @@ import pytest
 
 from tests.helpers import ROOT
 from tests.sandbox.conftest import AUTHORIZED
+from vpsorg_async import RetryPolicy
 from vpsorg_async.sandbox import Sandbox
 from vpsorg_async.sandbox._inprocess import InProcessTransport
 
@@ -58,6 +59,35 @@ class TestClient:
         async with sandbox.client(token="vps_other", timeout=5) as client:
             assert await client.servers.list() == []
 
+    @pytest.mark.parametrize("name", ["transport", "proxy", "ssl_context", "allow_http"])
+    async def test_it_takes_none_of_the_network_s_options(self, name):
+        with pytest.raises(TypeError) as caught:
+            Sandbox().client(**{name: None})
+
+        assert str(caught.value) == f"client() takes no {name}: this client works without a network; serve() has one"
+
+    @pytest.mark.parametrize("name", ["clock", "time_out"])
+    async def test_what_is_no_option_of_a_client_is_named(self, name):
+        with pytest.raises(TypeError) as caught:
+            Sandbox().client(**{name: None})
+
+        assert str(caught.value) == f"client() takes the options of Client, and {name} is none of them"
+
+    async def test_it_takes_all_the_others(self):
+        options = {
+            "base_url": "http://localhost/api/v1",
+            "timeout": 5,
+            "attempt_timeout": 1,
+            "retry": RetryPolicy.none(),
+            "max_connections": 1,
+            "headers": {"X-Trace": "a"},
+            "user_agent": "app/1.0",
+            "on_event": lambda _event: None,
+        }
+
+        async with Sandbox(servers=1).client(**options) as client:
+            assert len(await client.servers.list()) == 1
+
     async def test_there_is_none_while_time_is_real(self):
         """Its waits would be over before anything has happened."""
         sandbox = Sandbox()
@@ -66,6 +96,46 @@ class TestClient:
                 sandbox.client()
 
         assert str(caught.value) == ("the sandbox is being served: give a Client its base URL, or leave serve() first")
+
+
+REFUSED = [
+    ({"servers": -1}, ValueError, "servers=-1: give 0 or more"),
+    ({"servers": 1.0}, TypeError, "servers takes a whole number, not 1.0"),
+    ({"servers": True}, TypeError, "servers takes a whole number, not True"),
+    ({"credits": -1}, ValueError, "credits=-1: give 0 or more"),
+    ({"credits": "5"}, TypeError, "credits takes a whole number, not '5'"),
+    ({"seed": "7"}, TypeError, "seed takes a whole number, not '7'"),
+    ({"seed": None}, TypeError, "seed takes a whole number, not None"),
+    *(
+        ({"token": token}, ValueError, "token must be visible ASCII without a space, and not empty (it is not shown)")
+        for token in ("", "a b", " ", "a\n", "a\x00", "é")
+    ),
+    ({"token": 7}, TypeError, "token must be a str, not int"),
+    ({"token": None}, TypeError, "token must be a str, not NoneType"),
+]
+
+
+class TestArguments:
+    @pytest.mark.parametrize(("options", "error", "text"), REFUSED, ids=lambda value: repr(value)[:40])
+    async def test_what_cannot_be_is_refused_by_name(self, options, error, text):
+        with pytest.raises(error) as caught:
+            Sandbox(**options)
+
+        assert str(caught.value) == text
+
+    @pytest.mark.parametrize(
+        ("options", "error", "text"),
+        [case for case in REFUSED if case[0].keys() <= {"token", "credits"}],
+        ids=lambda value: repr(value)[:40],
+    )
+    async def test_another_account_s_token_and_credits_too(self, options, error, text):
+        with pytest.raises(error) as caught:
+            Sandbox().add_account(**{"token": "vps_other", **options})
+
+        assert str(caught.value) == text
+
+    async def test_a_negative_seed_is_one(self):
+        assert Sandbox(seed=-1, credits=0, servers=0).servers == []
 
 
 class TestAccounts:

@@ -6,7 +6,7 @@ import ssl
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import assert_type
+from typing import Any, Literal, assert_type
 
 import httpx
 
@@ -17,15 +17,22 @@ from vpsorg_async import (
     APIStatusError,
     Client,
     Event,
+    Fleet,
+    FleetReport,
+    FleetRun,
     OperatingSystem,
+    Outcome,
     OutcomeUnknownError,
     Plan,
     PollPolicy,
+    Progress,
     ResourceUsage,
     RetryPolicy,
     Server,
+    ServerChange,
     ServerList,
     ServerRef,
+    ServerSpec,
     ServerStatus,
     StatusSeen,
     WaitError,
@@ -131,6 +138,57 @@ async def use_a_server(server: Server) -> None:
     await server.delete()
 
 
+async def ended(outcome: Outcome) -> None:
+    assert_type(outcome.index, int)
+    assert_type(outcome.item, Server | int | str | ServerSpec)
+    assert_type(outcome.state, Literal["succeeded", "failed", "unknown", "skipped"])
+    assert_type(outcome.server, Server | None)
+    assert_type(outcome.value, Any)
+    assert_type(outcome.error, Exception | None)
+
+
+def moved(progress: Progress) -> None:
+    assert_type(progress.total - progress.begun, int)
+
+
+async def act_on_many(client: Client, server: Server) -> None:
+    fleet = client.fleet([server, 7, "8"])
+    assert_type(fleet, Fleet)
+    client.fleet(await client.servers.list())
+    client.fleet(range(7))
+    run = fleet.start(at_once=5, tolerate=0.05, timeout=None, on_outcome=ended, progress=moved)
+    assert_type(run, FleetRun)
+    assert_type(run.report, FleetReport)
+    assert_type(await run, FleetReport)
+    assert_type(await fleet.stop(wait=False, tolerate=3), FleetReport)
+    assert_type(await fleet.reboot(on_outcome=print), FleetReport)
+    assert_type(await fleet.delete(tolerate=None), FleetReport)
+    assert_type(await fleet.update(hostname=None, at_once=1), FleetReport)
+    assert_type(await fleet.wait_until(status="active", poll=PollPolicy(), fail_on=()), FleetReport)
+    assert_type(await fleet.apply(client.servers.get), FleetReport)
+    assert_type(await fleet.apply(lambda item: f"{item}"), FleetReport)
+    specs = [ServerSpec(name="a", plan_id=1, os_id="5", location="us-west", ssh_key_id=None)]
+    assert_type(await client.fleet.create(specs, wait=False), FleetReport)
+    async with client.fleet.create(iter(specs)) as outcomes:
+        async for outcome in outcomes:
+            assert_type(outcome, Outcome)
+    report = run.report
+    assert_type(report.outcomes, tuple[Outcome, ...])
+    assert_type(report.succeeded + report.failed + report.unknown + report.skipped, tuple[Outcome, ...])
+    assert_type(report.stopped_by, Exception | None)
+    assert_type(len(report), int)
+    assert_type([outcome.state == "failed" for outcome in report], list[bool])
+    report.raise_for_failures()
+
+
+async def watch(client: Client, server: Server) -> None:
+    async for change in client.servers.watch():
+        assert_type(change, ServerChange)
+        assert_type(change.before, Server | None)
+        assert_type(change.after, Server | None)
+    client.servers.watch([server, 7, "8"], interval=1)
+
+
 def read(server: Server, action: Action) -> None:
     assert_type(server.id, int | str)
     assert_type(server.name, str)
@@ -179,5 +237,14 @@ async def must_not_pass(client: Client, server: Server) -> None:
     await client.servers.update(7, name=None)  # type: ignore[arg-type]
     await server.update("a")  # type: ignore[call-arg]
     server.name = "b"  # type: ignore[misc]
+    client.fleet(client.servers.list())  # type: ignore[arg-type]
+    client.fleet(server)  # type: ignore[arg-type]
+    client.fleet([7]).start(atonce=5)  # type: ignore[call-arg]
+    client.fleet([7]).start(at_once="5")  # type: ignore[arg-type]
+    client.fleet([7]).update(name=None)  # type: ignore[arg-type]
+    client.fleet([7]).wait_until(status="actve")  # type: ignore[arg-type]
+    client.fleet.create([7])  # type: ignore[list-item]
+    ServerSpec("a", 1, 5, "us-west")  # type: ignore[call-arg]
+    client.servers.watch(interval="1")  # type: ignore[arg-type]
     RetryPolicy(3)  # type: ignore[call-arg]
     (await client.servers.start(7)).ip_address  # type: ignore[attr-defined]  # noqa: B018 - what an action lacks

@@ -7,7 +7,7 @@ import pytest
 from tests.helpers import action, detail
 from tests.rawserver import RawServer, json
 from vpsorg_async import Client
-from vpsorg_async._errors import ConfigurationError
+from vpsorg_async._errors import APIConnectionError, ConfigurationError, OutcomeUnknownError
 from vpsorg_async._models import Server
 
 
@@ -218,6 +218,36 @@ class TestInjection:
         """T3: and two of them are ours."""
         with pytest.raises(ConfigurationError):
             Client(TOKEN, headers={name: "x"})
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "Content-Length",
+            "transfer-encoding",
+            "Connection",
+            "TE",
+            "Upgrade",
+            "Trailer",
+            "EXPECT",
+            "Proxy-Authorization",
+            "proxy-connection",
+        ],
+    )
+    def test_headers_that_frame_or_route_the_message_are_refused(self, name):
+        """T3: with another length the rest of a body would be read as a request of its own."""
+        with pytest.raises(ConfigurationError, match=f"headers must not set {name}: "):
+            Client(TOKEN, headers={name: "5"})
+
+    @pytest.mark.parametrize("length", ["2", "10"])
+    async def test_a_body_that_is_not_as_long_as_its_header_says_is_no_fault_of_the_program(self, server, length):
+        """T3: the head has left, and with too short a length the API may take it for the whole request."""
+        async with client_of(server) as client:
+            with pytest.raises(OutcomeUnknownError, match=r"POST /api/v1/x/: Too (much|little) data for declared"):
+                await client.http.post("/x/", content=b"12345", headers={"Content-Length": length})
+            with pytest.raises(APIConnectionError) as caught:
+                await client.http.put("/x/", content=b"12345", headers={"Content-Length": length})
+
+        assert caught.value.sent is True
 
     @pytest.mark.parametrize("bad", ["a\r\nb", "", "é", 7])
     def test_the_user_agent_is_checked(self, bad):

@@ -142,14 +142,31 @@ class TestRetryAfter:
 
         assert [request.method for request in server.requests] == ["POST"] * 3
 
-    async def test_it_costs_neither_tries_nor_budget(self, server):
+    @pytest.mark.parametrize("status", [429, 503])
+    async def test_it_costs_neither_tries_nor_budget(self, server, status):
         """R7: only the call's time bounds it."""
-        server.answer("GET", PATH, [*[json(429, SLOW_DOWN, {"Retry-After": "0"})] * 30, json(200, detail())])
+        server.answer("GET", PATH, [*[json(status, SLOW_DOWN, {"Retry-After": "0"})] * 30, json(200, detail())])
 
         async with client_of(server, retry=RetryPolicy(attempts=1, initial=0.001, maximum=0.001)) as client:
             assert (await client.servers.get(7)).id == 7
 
         assert len(server.requests) == 31
+
+    async def test_a_503_makes_its_own_call_wait_and_no_other(self, server):
+        """R7: it may be about one server alone, where a 429 counts the calls to all."""
+        server.answer("GET", PATH, json(503, {}, {"Retry-After": "30"}))
+        server.answer("GET", "/servers/8/", json(200, detail(8)))
+        paused = anyio.Event()
+
+        client = client_of(server, timeout=60, on_event=lambda _event: paused.set())
+        async with client, anyio.create_task_group() as group:
+            group.start_soon(client.servers.get, 7)
+            await paused.wait()
+            with anyio.fail_after(5):
+                assert (await client.servers.get(8)).id == 8
+            group.cancel_scope.cancel()
+
+        assert len(server.requests_to("GET", PATH)) == 1
 
     async def test_jitter_is_not_what_a_call_fails_by(self, server):
         """R7: there is time for the API's pause, and none for a longer one."""

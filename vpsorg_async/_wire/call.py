@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import math
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
@@ -121,6 +122,10 @@ class CallState:
     def maybe_done(self) -> bool:
         """Whether the API may have carried the call out without our knowing."""
         return self.lost or self.sent
+
+
+OBSERVER: ContextVar[Callable[[CallState], None] | None] = ContextVar("OBSERVER", default=None)
+"""Who is told of each call that this task makes: a fleet, which has to know what was on the wire at a cancel."""
 
 
 class AnswerLostError(Exception):

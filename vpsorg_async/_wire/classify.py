@@ -7,7 +7,8 @@ Five kinds of failure, and a few kinds of answer, meet five repeat classes. The 
 - `Ambiguous`: it may have been done, and doing it twice is not the same as once.
 
 An answer 429, or 503 with `Retry-After`, says that the request was not carried out, whatever its class. Any other 5xx
-says nothing about that: the proxy in front of the API may have lost the API's own answer.
+says nothing about that: the proxy in front of the API may have lost the API's own answer. Nor does a status of 600 or
+more, which is none of HTTP's.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Kind(enum.Enum):
 
     ANSWER = "an answer that is final"
     LIMITED = "429, or 503 with Retry-After"
-    BROKEN = "another 5xx, or 408"
+    BROKEN = "another 5xx, 408, or a status of which nobody knows what it means"
     NOT_SENT = "no byte of the request left"
     LOST = "a byte left, no answer came"
     UNVERIFIED = "the server's certificate does not verify"
@@ -93,14 +94,14 @@ LEAVES_DOUBT = frozenset({Kind.BROKEN, Kind.LOST})
 _REQUEST_TIMEOUT, _TOO_MANY, _UNAVAILABLE = 408, 429, 503
 # RFC 9110: not implemented and version not supported will not pass; nor will 511 (RFC 6585), log in to the network.
 _LASTING = frozenset({501, 505, 511})
-_SERVER_ERRORS = range(500, 600)
+_SERVER_ERROR = 500
 
 
 def kind_of_answer(repeat: Repeat, status: int, *, retry_after: float | None) -> Kind:
     """Return what kind of answer a *status* is; *retry_after* is what its `Retry-After` says, if it says anything."""
     if status == _TOO_MANY or (status == _UNAVAILABLE and retry_after is not None):
         return Kind.LIMITED
-    if status in _SERVER_ERRORS and (status not in _LASTING or repeat is Repeat.LOOK_FIRST):
+    if status >= _SERVER_ERROR and (status not in _LASTING or repeat is Repeat.LOOK_FIRST):
         return Kind.BROKEN
     if status == _REQUEST_TIMEOUT and not repeat.once_only:
         return Kind.BROKEN

@@ -103,6 +103,12 @@ def action(body: bytes) -> Action:
     return _action(_object(loads(body)), Action)
 
 
+def nothing(body: bytes) -> None:
+    """Read the answer to a delete, which says nothing, or what nobody needs: but not a captive portal's page."""
+    if body.strip():
+        loads(body)
+
+
 def page(body: bytes) -> Page:
     """Read one page of a list; its items are not looked at."""
     data = _parsed(body)
@@ -119,8 +125,17 @@ def page(body: bytes) -> Page:
     )
 
 
-def servers(page: Page, *, first: int, skip_invalid: bool, on_skipped: Callable[[str], None]) -> list[Server]:
+def servers(
+    page: Page,
+    *,
+    first: int,
+    skip_invalid: bool,
+    on_skipped: Callable[[str], None],
+    known: Callable[[Any], Server | None] = lambda _item: None,
+) -> list[Server]:
     """Return the servers of a *page* whose first item is number *first* of the list, counted from 0.
+
+    An item that is *known* as a server already is not read again.
 
     Raises:
         ResponseError: an item is malformed, unless *skip_invalid*; then it is left out, and *on_skipped* told.
@@ -128,7 +143,7 @@ def servers(page: Page, *, first: int, skip_invalid: bool, on_skipped: Callable[
     found = []
     for index, item in enumerate(page.items):
         try:
-            found.append(_structure_server(item, Server))
+            found.append(known(item) or _structure_server(item, Server))
         except ValueError as error:
             where = f"$[{index}]" if page.bare else f"$.results[{index}] of its page"
             trouble = f"item {first + index} of the list ({where}): {error}"
@@ -168,7 +183,8 @@ def error_from(
     except ResponseError:
         data = _page_in_words(text)
     fields = _field_errors(data)
-    message = _line(_words(data) or _fields_in_words(fields), MESSAGE_LIMIT) or _reason(status)
+    said = _words(data) or _fields_in_words(fields) or (text if data else "")
+    message = _line(said, MESSAGE_LIMIT) or _reason(status)
     request_id = headers.get("X-Request-ID")
     suffix = f" (request id {_line(request_id, _EXCERPT)})" if request_id else ""
     return _class_of(status, blames_server=action and not fields.keys() - {_NO_FIELD})(
@@ -292,8 +308,6 @@ def _line(text: str, limit: int) -> str:
 
 _NO_FIELD = "non_field_errors"
 _IN_WORDS: Final = ("detail", "message", "error", "errors", "msg")
-# What error bodies have beside the errors of fields.
-_NOT_FIELDS: Final = frozenset({*_IN_WORDS, "code", "status"})
 _CLASSES: Final[Mapping[int, type[APIStatusError]]] = {
     400: _errors.BadRequestError,
     401: _errors.AuthenticationError,
@@ -321,7 +335,7 @@ def _field_errors(data: Any) -> dict[str, list[str]]:
     candidates = {**data, **wrapped} if type(wrapped) is dict else data
     fields = {}
     for name, errors in candidates.items():
-        if name not in _NOT_FIELDS and type(errors) is list and (texts := [*filter(None, map(_words, errors))]):
+        if name not in _IN_WORDS and type(errors) is list and (texts := [*filter(None, map(_words, errors))]):
             fields[name] = texts
     return fields
 

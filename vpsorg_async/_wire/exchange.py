@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import ssl
 import zlib
@@ -18,6 +19,8 @@ from .classify import Kind
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .authorizing import Authorizer, Secret
     from .call import CallState
 
@@ -26,17 +29,27 @@ MAX_BODY = 32 * 1024 * 1024
 _REDIRECTS_FROM, _ERRORS_FROM = 300, 400
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+# h11's hint on a message whose head, or a chunk's, it does not take (more than httpcore's 100 KiB).
+_HEAD_TOO_LARGE = 431
 _IMPOSSIBLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
-# Whatever a transport raises that is not among these is a fault in the program, and comes out as it is.
-_FAILURES = (
-    httpx.TransportError,
-    httpx.StreamError,
-    OSError,
-    EOFError,
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-    anyio.EndOfStream,
-)
+
+
+@functools.cache
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what transports fail with; all else is a fault in the program, and comes out as it is."""
+    import h11  # noqa: PLC0415 - httpx imports it late too, with httpcore
+
+    return (
+        httpx.TransportError,
+        httpx.StreamError,
+        # httpcore lets it through where a body is not as long as its header says; the head has left by then.
+        h11.LocalProtocolError,
+        OSError,
+        EOFError,
+        anyio.BrokenResourceError,
+        anyio.ClosedResourceError,
+        anyio.EndOfStream,
+    )
 
 
 @attrs.frozen
@@ -92,7 +105,7 @@ async def _exchange(
         return await _answer_to(authorized, inner, token, request, state)
     except _UnreadableError as error:
         return Failure(Kind.UNREADABLE, token.masked_text(str(error)))
-    except _FAILURES as error:
+    except _failures() as error:
         return _failure_of(error, state, token)
     finally:
         ON_THE_WIRE.reset(logged)
@@ -131,6 +144,8 @@ async def _answer_to(
 
 
 def _failure_of(error: Exception, state: CallState, token: Secret) -> Failure:
+    if any(getattr(cause, "error_status_hint", None) == _HEAD_TOO_LARGE for cause in _causes(error)):
+        return Failure(Kind.UNREADABLE, _HEADERS_TOO_LARGE)
     kind = Kind.LOST if state.sent else Kind.NOT_SENT
     if isinstance(error, _NOT_SENT):
         kind = Kind.NOT_SENT
@@ -147,18 +162,23 @@ def _failure_of(error: Exception, state: CallState, token: Secret) -> Failure:
     return Failure(kind, text or type(error).__name__, cause, timed_out=isinstance(error, httpx.TimeoutException))
 
 
-def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+def _certificate_error(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    return next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield *error* and what it came from, the nearest first."""
     for _ in range(20):
-        if error is None or isinstance(error, ssl.SSLCertVerificationError):
-            return error
+        if error is None:
+            return
+        yield error
         error = error.__cause__ or error.__context__
-    return None
 
 
 async def _read(response: httpx.Response) -> bytes:
     """Return the decoded body; of an error answer as much as can be had."""
     if sum(len(name) + len(value) for name, value in response.headers.raw) > MAX_HEADERS:
-        raise _UnreadableError(f"the answer's headers are larger than {MAX_HEADERS // 1024} KiB")
+        raise _UnreadableError(_HEADERS_TOO_LARGE)
     tolerant = response.status_code >= _ERRORS_FROM
     decoder = _Decoder(response.headers.get("Content-Encoding", ""), tolerant=tolerant)
     # An answer made with content, as doubles do, has been decoded by httpx already.
@@ -169,7 +189,7 @@ async def _read(response: httpx.Response) -> bytes:
         async for chunk in chunks:
             if not decoder.feed(chunk):
                 break
-    except _FAILURES:
+    except _failures():
         # The status has come whole, and it says more than its explanation.
         if not tolerant:
             raise
@@ -187,6 +207,7 @@ def _checked(body: bytes) -> bytes:
     return body
 
 
+_HEADERS_TOO_LARGE = f"the answer's headers are larger than {MAX_HEADERS // 1024} KiB"
 _TOO_LARGE = f"the answer is larger than {MAX_BODY // (1024 * 1024)} MiB"
 
 

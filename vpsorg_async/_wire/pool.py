@@ -1,4 +1,4 @@
-"""Connections that are free, on a stack for each origin; one whose exchange did not end cleanly is thrown away."""
+"""Connections that are free, on a stack; one whose exchange did not end cleanly is thrown away."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import ssl
 import time
 
-from collections import deque
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class _Idle:
+    origin: Origin
     connection: Connection
     since: float
 
@@ -32,8 +32,9 @@ class _Idle:
 class ConnectionPool(httpx.AsyncBaseTransport):
     """An httpx transport that never waits for a free connection: the gate above it does.
 
-    One exchange is on one connection at a time. Invariant: a connection is on a stack, or belongs to exactly one
-    exchange, which gives it back or closes it, also when it is cancelled.
+    One exchange is on one connection at a time. Invariant: a connection is on the stack, or belongs to exactly one
+    exchange, which gives it back or closes it, also when it is cancelled. Together they are at most *size*, as the gate
+    lets no more exchanges begin: a new one is opened when the one idle for longest has been closed in its place.
     """
 
     tells_sent = True
@@ -44,15 +45,18 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         make_ssl_context: Callable[[], ssl.SSLContext],
         proxy: httpx.Proxy | None = None,
         *,
+        size: int = 100,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._make_ssl_context = make_ssl_context
         self._ssl_context: ssl.SSLContext | None = None
         self._bare_context: ssl.SSLContext | None = None
         self._proxy = proxy
+        self._size = size
         self._idle_seconds = idle_seconds
-        # Those at the bottom have been idle for longest.
-        self._free: dict[Origin, deque[_Idle]] = {}
+        # The one at the bottom has been idle for longest.
+        self._free: list[_Idle] = []
+        self._in_use = 0
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -61,16 +65,20 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         Raises:
             httpx.TransportError: no answer came.
 
-        Cancellation: the connection is closed.
+        Cancellation: the connection taken is closed, and so are those that had to go before it was used. From the
+        answer on the connection is the body's: its `aclose` gives it back if all was read, and closes it if not.
         """
-        for expired in self._take_expired():
-            await _close(expired)
         origin = origin_of(request.url)
-        connection = self._take(origin)
+        connection, unwanted = self._take(origin)
         try:
+            while unwanted:
+                await _close(unwanted[-1])
+                unwanted.pop()
             response = await connection.exchange(request)
         except BaseException:
-            await _close(connection)
+            for one in unwanted:
+                await _close(one)
+            await self.discard(connection)
             raise
         return httpx.Response(
             response.status_code,
@@ -82,30 +90,40 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the free connections; those in use are closed when their exchanges end."""
         self._closed = True
-        free = [idle.connection for stack in self._free.values() for idle in stack]
-        self._free.clear()
-        for connection in free:
-            await _close(connection)
+        free, self._free = self._free, []
+        for idle in free:
+            await _close(idle.connection)
 
     def give_back(self, origin: Origin, connection: Connection) -> bool:
         """Return whether the connection was kept; if not, the caller closes it."""
         if not self._closed:
-            self._free.setdefault(origin, deque()).append(_Idle(connection, time.monotonic()))
+            self._free.append(_Idle(origin, connection, time.monotonic()))
+            self._in_use -= 1
         return not self._closed
 
-    def _take_expired(self) -> list[Connection]:
-        before = time.monotonic() - self._idle_seconds
-        expired = []
-        for stack in self._free.values():
-            while stack and stack[0].since < before:
-                expired.append(stack.popleft().connection)
-        return expired
+    async def discard(self, connection: Connection) -> None:
+        """Close the connection of an exchange that did not end cleanly."""
+        try:
+            await _close(connection)
+        finally:
+            self._in_use -= 1
 
-    def _take(self, origin: Origin) -> Connection:
-        stack = self._free.get(origin)
-        if stack:
-            return stack.pop().connection
-        return Connection(self._context_for(origin), self._proxy)
+    def _take(self, origin: Origin) -> tuple[Connection, list[Connection]]:
+        """Return a connection for an exchange, and those that the caller closes before it is used."""
+        fresh = time.monotonic() - self._idle_seconds
+        connection = self._take_free(origin, fresh) or Connection(self._context_for(origin), self._proxy)
+        self._in_use += 1
+        unwanted = []
+        while self._free and (self._free[0].since < fresh or self._in_use + len(self._free) > self._size):
+            unwanted.append(self._free.pop(0).connection)
+        return connection, unwanted
+
+    def _take_free(self, origin: Origin, fresh: float) -> Connection | None:
+        for number in reversed(range(len(self._free))):
+            idle = self._free[number]
+            if idle.origin == origin and idle.since >= fresh:
+                return self._free.pop(number).connection
+        return None
 
     def _context_for(self, origin: Origin) -> ssl.SSLContext:
         if origin[0] != "https" and (self._proxy is None or self._proxy.url.scheme != "https"):
@@ -148,9 +166,9 @@ class _Body(httpx.AsyncByteStream):
                 if not connection.has_unasked_bytes and self._pool.give_back(self._origin, connection):
                     return
         except BaseException:
-            await _close(connection)
+            await self._pool.discard(connection)
             raise
-        await _close(connection)
+        await self._pool.discard(connection)
         await self._exhaust()
 
     async def _exhaust(self) -> None:

@@ -14,7 +14,7 @@ import httpx
 from .._errors import APIConnectionError, APITimeoutError, OutcomeUnknownError, ResponseError, VPSError
 from .authorizing import origin_of
 from .budget import RetryBudget
-from .call import EXTENSION, REPEAT_BY_METHOD, AnswerLostError, CallOptions, CallState, Repeat
+from .call import EXTENSION, OBSERVER, REPEAT_BY_METHOD, AnswerLostError, CallOptions, CallState, Repeat
 from .classify import LEAVES_DOUBT, Again, Kind, Verdict, classify, kind_of_answer, read_date, read_retry_after
 from .exchange import Failure, exchange
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_NOT_FOUND = 404
+_NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 404, 429, 500
 
 SHARE_OF_TRY = 2 / 3
 """Of the time left, what the try of a create or reboot may take: the rest is for looking what became of it."""
@@ -64,7 +64,7 @@ class _Try:
         """Whether the API works: an answer came, and it is no 5xx or 429."""
         return (
             isinstance(self.outcome, httpx.Response)
-            and not self.outcome.is_server_error
+            and self.outcome.status_code < _SERVER_ERROR
             and not isinstance(self.verdict, Again)
         )
 
@@ -113,6 +113,8 @@ class RetryTransport(httpx.AsyncBaseTransport):
         carried out (`CallState.maybe_done`).
         """
         request, state = self._with_state(request)
+        if (observe := OBSERVER.get()) is not None:
+            observe(state)
         self._lifetime.check()
         timeout = state.options.timeout
         if timeout is not None:
@@ -267,11 +269,8 @@ class RetryTransport(httpx.AsyncBaseTransport):
             jitter=self._jitter(),
             retry_after=retry_after,
         )
-        if kind is Kind.LIMITED:
-            pause = state.options.retry.initial if retry_after is None else retry_after
-            self._gate.refused(pause, began=state.began)
-        elif not isinstance(outcome, Failure):
-            self._gate.answered(began=state.began)
+        if not isinstance(outcome, Failure):
+            self._tell_gate(outcome.status_code, retry_after, state)
         now = self._clock.now()
         if isinstance(verdict, Again) and verdict.free and now + verdict.after > state.deadline:
             # What is there to spread calls must not be what a call that has time for the API's pause fails by.
@@ -279,6 +278,14 @@ class RetryTransport(httpx.AsyncBaseTransport):
         done = _Try(outcome, verdict, now)
         state.trouble = "" if done.succeeded else done.trouble
         return done
+
+    def _tell_gate(self, status: int, retry_after: float | None, state: CallState) -> None:
+        # A 429 counts calls, and so concerns them all; a 503 may be about the one thing that its call asks for.
+        if status == _TOO_MANY:
+            pause = state.options.retry.initial if retry_after is None else retry_after
+            self._gate.refused(pause, began=state.began)
+        else:
+            self._gate.answered(began=state.began)
 
 
 def no_answer(

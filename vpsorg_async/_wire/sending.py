@@ -81,8 +81,10 @@ class Sender:
         state = CallState(repeat=repeat, options=options, summary=f"{method} {path.partition('?')[0]}", modelled=False)
         content = None if json is None else codec.dumps(json)
         try:
+            # httpx would put what is given in place of the path's own query.
+            query = (*httpx.URL(path).params.multi_items(), *httpx.QueryParams(params).multi_items())
             request = self.http.build_request(
-                method, path, params=params, content=content, extensions={EXTENSION: state}
+                method, path, params=query if params else None, content=content, extensions={EXTENSION: state}
             )
         except httpx.InvalidURL as error:
             raise ValueError(f"path={path!r} cannot be part of a URL: {error}") from None
@@ -100,6 +102,11 @@ class Sender:
                 request_summary=state.summary,
             )
         return response
+
+
+def was_accepted(error: BaseException) -> bool:
+    """Return whether *error* is a success that could not be read: what was asked may have been carried out."""
+    return isinstance(error, ResponseError) and not isinstance(error, RedirectedError)
 
 
 def error_of(response: httpx.Response, state: CallState) -> APIStatusError:

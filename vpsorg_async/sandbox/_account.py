@@ -18,7 +18,7 @@ from ._refusals import detail, not_found
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ._catalogue import Found
 
@@ -112,7 +112,12 @@ class Server:
     @property
     def uuid(self) -> str:
         """The key by which the vendor's own newer clients ask for it."""
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://sandbox.invalid/servers/{self.id}"))
+        return uuid_of(self.id)
+
+
+def uuid_of(server_id: int) -> str:
+    """Return the other key of the server with that id."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://sandbox.invalid/servers/{server_id}"))
 
 
 class Account:
@@ -133,14 +138,38 @@ class Account:
 
     def servers(self, now: float) -> Iterator[Server]:
         """Give every server as it is at *now*, the oldest first."""
-        return (server.at(now) for server in self._servers.values())
+        return (self._settled(server, now) for server in list(self._servers.values()))
+
+    def __len__(self) -> int:
+        return len(self._servers)
+
+    def servers_between(self, start: int, stop: int, now: float) -> list[Server]:
+        """Return the servers from place *start* to before *stop*, as they are at *now*."""
+        return [self._settled(server, now) for server in list(self._servers.values())[start:stop]]
 
     def server(self, key: str, now: float) -> Server:
         """Return the server with that id or UUID, as it is at *now*; refuse with 404."""
         server_id = int(key) if key.isascii() and key.isdigit() and len(key) < 20 else self._ids.get(key.lower())  # noqa: PLR2004
         if server_id not in self._servers:
             raise not_found()
-        return self._servers[server_id].at(now)
+        return self._settled(self._servers[server_id], now)
+
+    def _settled(self, server: Server, now: float) -> Server:
+        """Return *server* as it is at *now*; kept, as time does not go back, for those who ask again."""
+        settled = server.at(now)
+        if settled is not server:
+            self._servers[server.id] = settled
+        return settled
+
+    def as_of(self, moment: Callable[[int], float]) -> Account:
+        """Return the account with each server as it was at the *moment* of its id, and so for ever."""
+        past = Account(seed=self._seed, first_id=self._first_id)
+        for event in self.log:
+            if event.at <= moment(event.server_id):
+                past.apply(event)
+        for server_id, server in past._servers.items():  # noqa: SLF001 -- another one of these
+            past._servers[server_id] = attrs.evolve(server.at(moment(server_id)), ends_at=None, ends_in=None)  # noqa: SLF001
+        return past
 
     def find(self, known: Found) -> None:
         """Begin with a server that was there before."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from .._client import Client
 
 
+_OF_THE_NETWORK = frozenset({"transport", "proxy", "ssl_context", "allow_http"})
+
+
 class Sandbox:
     """The API itself, offline, with accounts, servers and a time of its own.
 
@@ -35,6 +40,10 @@ class Sandbox:
 
     Attributes:
         app: the ASGI app; its base path is `/api/v1`.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: *servers* or *credits* is negative, or no header can carry *token*.
     """
 
     def __init__(
@@ -46,6 +55,11 @@ class Sandbox:
         seed: int = 0,
         state: str | os.PathLike[str] | None = None,
     ) -> None:
+        _check_token(token)
+        _check_whole("servers", servers, least=0)
+        _check_whole("seed", seed)
+        if credits is not None:
+            _check_whole("credits", credits, least=0)
         self._clock = JumpingClock()
         self._running: RunningClock | None = None
         self._token = token
@@ -63,8 +77,13 @@ class Sandbox:
         to whatever would change something.
 
         Raises:
-            ValueError: the token opens an account already, or *credits* are given to one that exists.
+            TypeError: an argument has the wrong type.
+            ValueError: the token opens an account already, or no header can carry it; *credits* are negative, or given
+                to an account that exists.
         """
+        _check_token(token)
+        if credits is not None:
+            _check_whole("credits", credits, least=0)
         with self._backend.lock:
             if read_only and credits is not None:
                 raise ValueError("credits belong to an account of its own; leave them out with read_only=True")
@@ -78,10 +97,16 @@ class Sandbox:
     def client(self, **options: Any) -> Client:
         """Return a `Client` of this sandbox, without network, that goes by its clock: waits take no real time.
 
-        *options* are those of `Client`. Raises `RuntimeError` while the sandbox is served, as time is real then.
+        *options* are those of `Client`, without what concerns the network. Raises `RuntimeError` while the sandbox is
+        served, as time is real then.
         """
         from .._client import Client  # noqa: PLC0415 -- the sandbox stands apart from the client but for this
 
+        for name in options:
+            if name in _OF_THE_NETWORK:
+                raise TypeError(f"client() takes no {name}: this client works without a network; serve() has one")
+            if name not in inspect.signature(Client).parameters:
+                raise TypeError(f"client() takes the options of Client, and {name} is none of them")
         if self._running is not None:
             raise RuntimeError("the sandbox is being served: give a Client its base URL, or leave serve() first")
         given = {"token": self._token, "base_url": f"http://localhost{BASE_PATH}", **options}
@@ -135,3 +160,17 @@ class Sandbox:
         with self._backend.lock:
             self._clock.advance(self._running.now() - self._clock.now())
             self._backend.clock, self._running = self._clock, None
+
+
+def _check_whole(name: str, value: object, *, least: int | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} takes a whole number, not {value!r}")
+    if least is not None and value < least:
+        raise ValueError(f"{name}={value}: give {least} or more")
+
+
+def _check_token(token: object) -> None:
+    if not isinstance(token, str):
+        raise TypeError(f"token must be a str, not {type(token).__name__}")
+    if not token or not all("!" <= character <= "~" for character in token):
+        raise ValueError("token must be visible ASCII without a space, and not empty (it is not shown)")

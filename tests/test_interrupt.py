@@ -1,0 +1,93 @@
+"""A real Ctrl-C in the middle of a fleet: the example's process ends at once, and tells what became of each server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.helpers import ROOT
+from tests.test_exit import said
+from vpsorg_async.sandbox import Sandbox
+
+
+class Watched:
+    """The sandbox's app, that a test can wait with; never answers what *holds* is true of, though it was asked."""
+
+    def __init__(self, sandbox, holds):
+        self.sandbox = sandbox
+        self.held = 0
+        self._app = sandbox.app
+        self._holds = holds
+        self._news = threading.Condition()
+
+    async def __call__(self, scope, receive, send):
+        if self._holds(scope):
+            self.happened(held=1)
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        else:
+            await self._app(scope, receive, send)
+            self.happened()
+
+    def happened(self, *, held=0):
+        with self._news:
+            self.held += held
+            self._news.notify_all()
+
+    def until(self, holds):
+        with self._news:
+            assert self._news.wait_for(holds, timeout=30)
+
+    def looked_at_after_its_reboot(self, server_id):
+        """Tell whether the process has read that its reboot was accepted: it waits, so it looks."""
+        paths = [call.path for call in self.sandbox.calls]
+        reboot = f"/servers/{server_id}/reboot/"
+        return reboot in paths and not {"/servers/", f"/servers/{server_id}/"}.isdisjoint(paths[paths.index(reboot) :])
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+class TestInterrupt:
+    def test_the_report_is_printed_and_the_status_is_that_of_an_interrupt(self, backend):
+        """F3: two have come back, one was accepted, one is on the wire, and two were never begun."""
+        sandbox = Sandbox(servers=6)
+        sandbox.freeze()
+        ids, names = zip(*((server["id"], server["name"]) for server in sandbox.servers), strict=True)
+        sandbox.app = watched = Watched(sandbox, lambda scope: scope["path"].endswith(f"/{ids[3]}/reboot/"))
+
+        with sandbox.serve() as base_url, started(backend, base_url) as process:
+            watched.until(lambda: all(map(watched.looked_at_after_its_reboot, ids[:2])))
+            # Longer than a reboot takes.
+            sandbox.advance(60)
+            watched.until(lambda: watched.held and watched.looked_at_after_its_reboot(ids[2]))
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=30)
+
+        assert output.splitlines() == [
+            "6 items: 2 succeeded, 1 failed, 1 unknown, 2 skipped",
+            f"  server {ids[2]} ({names[2]}): failed: cancelled before the server got there",
+            f"  server {ids[3]} ({names[3]}): unknown: cancelled with the command on the wire",
+        ]
+        assert (said(errors), process.returncode) == ("", 130)
+
+    def test_without_one_it_reports_and_ends_well(self, backend):
+        with Sandbox(servers=3).serve(speed=600) as base_url, started(backend, base_url) as process:
+            output, errors = process.communicate(timeout=60)
+
+        assert output == "3 items: 3 succeeded, 0 failed, 0 unknown, 0 skipped\n"
+        assert (said(errors), process.returncode) == ("", 0)
+
+
+def started(backend, base_url):
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-X", "dev", "examples/interruptible_fleet.py", backend],
+        cwd=ROOT,
+        env={**os.environ, "VPS_API_TOKEN": "vps_sandbox", "VPS_API_URL": base_url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
