@@ -1,4 +1,4 @@
-"""Every async test runs on asyncio, uvloop and trio; `--backend` and `--row` pick some."""
+"""Every async test runs on asyncio, uvloop and trio; `--backend`, `--one-backend` and `--row` pick some."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import collections
 import importlib.util
 import os
 import platform
+import zlib
 
 from typing import Any
 
@@ -51,6 +52,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("vpsorg_async")
     group.addoption("--backend", choices=list(BACKENDS), help="run async tests on this one only")
+    group.addoption("--one-backend", action="store_true", help="run each async test on one backend, by turns")
     group.addoption(
         "--row",
         metavar="CODE",
@@ -64,19 +66,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    kept = [item for item in items if _wanted(item, config.option.row, config.option.backend)]
+    kept = [item for item in items if _wanted(item, config.option)]
     if len(kept) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
         items[:] = kept
 
 
-def _wanted(item: pytest.Item, row: str | None, backend: str | None) -> bool:
+def _wanted(item: pytest.Item, option: Any) -> bool:
+    row = option.row
     if row and row_of(getattr(getattr(item, "function", None), "__doc__", None)) not in row.split(","):
         return False
     callspec = getattr(item, "callspec", None)
-    if not backend or callspec is None or "anyio_backend" not in callspec.params:
+    if callspec is None or "anyio_backend" not in callspec.params:
         return True
-    return backend_name(callspec.params["anyio_backend"]) == backend
+    backend = backend_name(callspec.params["anyio_backend"])
+    if option.one_backend:
+        # By its name, so that it is the same in every process; its cases go together.
+        turn = zlib.crc32(item.nodeid.partition("[")[0].encode()) % len(INSTALLED)
+        return backend == INSTALLED[turn]
+    return option.backend in (None, backend)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -54,7 +54,7 @@ def server():
 
 
 def client_of(base_url, **options):
-    return Client(TOKEN, base_url=base_url, **{"retry": QUICK, "timeout": 0.4, **options})
+    return Client(TOKEN, base_url=base_url, **{"retry": QUICK, "timeout": 1.0, **options})
 
 
 def family_of(error, seen=None):

@@ -16,7 +16,7 @@ from tests.helpers import detail, listed, page
 from tests.helpers_api import FakeAPI, client_of
 from tests.rawserver import RawServer, drop, hang, hold, json
 from tests.sharing import path_of, spoiled_client_of
-from tests.waits import SkippingClock, skipping_client_of
+from tests.waits import POLL, SkippingClock, skipping_client_of
 from vpsorg_async import (
     APIConnectionError,
     AuthenticationError,
@@ -345,6 +345,20 @@ class TestFailures:
             changes = await take(client.servers.watch(None if path == LIST else [7], interval=QUICK), 2)
 
         assert words(changes) == [(7, None, "active"), (7, "active", "stopped")]
+
+    async def test_a_wait_for_the_same_server_does_not_count_a_failed_look_twice(self, server):
+        """Four failed lists in a row are four for the watch, who hears of them once."""
+        good = json(200, page(listed(7), listed(8)))
+        changed = json(200, page(listed(7, status="stopped"), listed(8)))
+        server.answer("GET", LIST, [good, good, *[json(500, {})] * 4, changed])
+
+        async with client_of(server) as client, anyio.create_task_group() as group:
+            await client.servers.list()
+            group.start_soon(lambda: client.servers.wait_until(7, status="suspended", poll=POLL))
+            changes = await take(client.servers.watch([7, 8], interval=QUICK), 3)
+            group.cancel_scope.cancel()
+
+        assert words(changes)[-1] == (7, "active", "stopped")
 
     @pytest.mark.parametrize("path", [LIST, SEVEN], ids=["list", "get"])
     async def test_being_asked_to_wait_is_no_failure(self, server, path):

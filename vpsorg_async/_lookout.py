@@ -289,7 +289,7 @@ class Lookout:
         failure: VPSError | None
         if look.key is None:
             pages, failure = await self._ask_for_all()
-            shown, requests = self._newest(pages), max(1, len(pages))
+            shown, requests = self._newest(pages, number), max(1, len(pages))
             self._looked(self._watchers, began)
             self._hand_out_list(shown, failure, number, began)
             servers = len(shown)
@@ -364,11 +364,15 @@ class Lookout:
             return None
         return last if item.get("updated_at") == _shapes.iso(last.updated_at) else None
 
-    def _newest(self, pages: Iterable[PageRead]) -> dict[str, Reading]:
-        """Return one reading of each server that somebody follows; of one that moved between pages the newest."""
-        watched = [watcher.keys for watcher in self._watchers]
+    def _newest(self, pages: Iterable[PageRead], number: int) -> dict[str, Reading]:
+        """Return one reading of each server that is followed since before the look *number*.
+
+        Of one that moved between two pages it is the newest.
+        """
+        watched = [watcher.keys for watcher in self._watchers if watcher.joined < number]
         all_wanted = None in watched
-        wanted = self._followers.keys() | set().union(*(keys for keys in watched if keys is not None))
+        wanted = {key for key, followers in self._followers.items() if followers[0].joined < number}
+        wanted.update(*(keys for keys in watched if keys is not None))
         newest: dict[str, Reading] = {}
         for page in pages:
             for server in page.servers:
@@ -391,7 +395,7 @@ class Lookout:
         else:
             for key in list(self._followers):
                 if key not in shown or ends_a_wait(failure):
-                    self._hand_out(key, failure, number, began)
+                    self._hand_out(key, failure, number, began, to_watchers=False)
         for watcher in [one for one in self._watchers if one.joined < number]:
             watcher.hear_list(failure, shown, doubtful)
             self._tell(watcher)
@@ -403,13 +407,15 @@ class Lookout:
                 if key not in shown and follower.joined < number:
                     follower.ask(key, now)
 
-    def _hand_out(self, key: str, outcome: Reading | VPSError, number: int, began: float) -> None:
+    def _hand_out(
+        self, key: str, outcome: Reading | VPSError, number: int, began: float, *, to_watchers: bool = True
+    ) -> None:
         """Let all who follow *key* hear what the look *number* brought of it, if they came before it began."""
         told: Outcome = outcome
         if isinstance(outcome, Reading) and not self._journal.note(key, outcome):
             told = None
         now = self._clock.now()
-        watchers = [one for one in self._watchers if one.follows(key)] if self._watchers else ()
+        watchers = [one for one in self._watchers if one.follows(key)] if to_watchers and self._watchers else ()
         for follower in (*self._followers.get(key, ()), *watchers):
             if follower.joined >= number:
                 continue

@@ -18,7 +18,7 @@ from ._refusals import detail, not_found
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ._catalogue import Found
 
@@ -160,16 +160,6 @@ class Account:
         if settled is not server:
             self._servers[server.id] = settled
         return settled
-
-    def as_of(self, moment: Callable[[int], float]) -> Account:
-        """Return the account with each server as it was at the *moment* of its id, and so for ever."""
-        past = Account(seed=self._seed, first_id=self._first_id)
-        for event in self.log:
-            if event.at <= moment(event.server_id):
-                past.apply(event)
-        for server_id, server in past._servers.items():  # noqa: SLF001 -- another one of these
-            past._servers[server_id] = attrs.evolve(server.at(moment(server_id)), ends_at=None, ends_in=None)  # noqa: SLF001
-        return past
 
     def find(self, known: Found) -> None:
         """Begin with a server that was there before."""
