@@ -23,6 +23,7 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 INSTALLED = [name for name in BACKENDS if importlib.util.find_spec(name)]
 RAN = pytest.StashKey[collections.Counter[str]]()
+TOLD = pytest.StashKey[list[str]]()
 OUR_VARIABLES = ("VPS_API_TOKEN", "VPS_API_URL", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 hypothesis.settings.register_profile("ours", deadline=None, print_blob=True, derandomize="CI" in os.environ)
@@ -61,8 +62,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[RAN] = collections.Counter()
-    config.pluginmanager.register(Counting(config.stash[RAN]))
+    config.stash[RAN], config.stash[TOLD] = collections.Counter(), []
+    config.pluginmanager.register(Counting(config.stash[RAN], config.stash[TOLD]))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -95,17 +96,22 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 
 class Counting:
-    """Counts the tests that ran on each backend."""
+    """Counts the tests that ran on each backend, and keeps what they tell with `record_property("told", …)`."""
 
-    def __init__(self, ran: collections.Counter[str]) -> None:
+    def __init__(self, ran: collections.Counter[str], told: list[str]) -> None:
         self._ran = ran
+        self._told = told
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             self._ran.update(value for name, value in report.user_properties if name == "backend")
+            name = report.nodeid.rpartition("::")[2]
+            self._told += [f"{name}: {value}" for key, value in report.user_properties if key == "told"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in sorted(config.stash[TOLD]):
+        terminalreporter.write_line(line)
     ran = config.stash[RAN]
     counted = ", ".join(f"{name} {ran[name]}" for name in BACKENDS if ran[name])
     terminalreporter.write_line(f"Python {platform.python_version()}; tests on each backend: {counted or 'none'}")

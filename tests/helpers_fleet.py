@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from tests.helpers import action
 from tests.helpers_api import ITS_CLOCK, QUICK, FakeAPI, stamp
 from tests.rawserver import Bytes, RawServer, Reply, Request, json
-from vpsorg_async import Client, Event, FleetReport, ServerSpec
+from vpsorg_async import Client, Event, FleetReport, FleetRun, ServerSpec
 from vpsorg_async.sandbox import Sandbox
 from vpsorg_async.sandbox._inprocess import InProcessTransport
 
@@ -131,3 +132,15 @@ class Hearing:
             while not any(event.name == name and fields.items() <= event.fields.items() for event in self.events):
                 self._news = anyio.Event()
                 await self._news.wait()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Let the event loop turn until *holds* is true."""
+    with anyio.fail_after(10):
+        while not holds():
+            await anyio.lowlevel.checkpoint()
+
+
+async def finish(run: FleetRun) -> None:
+    """Await *run*, for a task group to start."""
+    await run

@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers import detail
 from tests.helpers_api import client_of
-from tests.helpers_fleet import FleetAPI, Hearing, meddled_client, posts_of, specs, states
+from tests.helpers_fleet import FleetAPI, Hearing, finish, meddled_client, posts_of, specs, states, until
 from tests.rawserver import RawServer, cut, drop, hang, hold, json, text
 from vpsorg_async import (
     APIConnectionError,
@@ -164,7 +164,7 @@ class TestTolerance:
 
         async with client_of(server) as client, anyio.create_task_group() as group:
             run = client.fleet(ids).update(backups_enabled=True, at_once=10, tolerate=0.05)
-            group.start_soon(run._run)
+            group.start_soon(finish, run)
             await server.arrived(10)
             for key in ids[:5]:
                 gates[key].open()
@@ -172,8 +172,7 @@ class TestTolerance:
             await server.arrived(15)
             assert run.report.stopped_by is None
             gates[ids[5]].open()
-            while run.report.stopped_by is None:
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: run.report.stopped_by)
             last.open()
 
         report = run.report
@@ -219,7 +218,7 @@ class TestCancelled:
             # What was seen before a reboot is what proves it.
             run = getattr(client.fleet(await client.servers.list()), name)(at_once=3)
             async with anyio.create_task_group() as group:
-                group.start_soon(run._run)
+                group.start_soon(finish, run)
                 await server.arrived(5, "POST")
                 await hearing.of("wait.began", server=ids[2])
                 await hearing.of("fleet.item", index=0)

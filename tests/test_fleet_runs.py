@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from tests.conftest import BACKENDS
 from tests.helpers_api import client_of
-from tests.helpers_fleet import FleetAPI, Hearing, states
+from tests.helpers_fleet import FleetAPI, Hearing, finish, states, until
 from tests.rawserver import RawServer, hang
 from vpsorg_async import (
     APIConnectionError,
@@ -192,8 +192,7 @@ class TestEntered:
     async def test_what_has_ended_and_was_not_taken_is_in_the_report(self, client):
         async with client.fleet(IDS).apply(give_way) as run:
             async for _ in run:
-                while run.report.skipped or run.report.unknown:
-                    await checkpoint()
+                await until(lambda: len(run.report.succeeded) == 10)
                 break
 
         assert states(run.report) == ["succeeded"] * 10
@@ -222,8 +221,7 @@ class TestEntered:
 
         with pytest.raises(ZeroDivisionError):
             async with run:
-                while run.report.stopped_by is None:
-                    await checkpoint()
+                await until(lambda: run.report.stopped_by)
                 raise ZeroDivisionError
 
         assert str(run.report.stopped_by) == "of a helper"
@@ -323,10 +321,6 @@ async def all_but_1_stay(item):
     return item
 
 
-async def awaited(run):
-    await run
-
-
 async def iterated(run):
     async with run as outcomes:
         async for _ in outcomes:
@@ -336,8 +330,7 @@ async def iterated(run):
 async def left(run):
     """Leave the run when it has been ended, without having asked for an outcome."""
     async with run:
-        while run.report.stopped_by is None:
-            await checkpoint()
+        await until(lambda: run.report.stopped_by)
 
 
 @pytest.mark.parametrize("kind", [plain, as_async])
@@ -366,7 +359,7 @@ class TestTold:
         assert len(told) == 2 * told[-1].begun
         assert counts["skipped"]
 
-    @pytest.mark.parametrize("go", [awaited, iterated, left], ids=lambda go: go.__name__)
+    @pytest.mark.parametrize("go", [finish, iterated, left], ids=lambda go: go.__name__)
     async def test_what_on_outcome_raises_ends_the_run_as_itself(self, client, kind, go):
         odd = OddError("no more")
         run = client.fleet(IDS).apply(all_but_1_stay, at_once=3, on_outcome=kind(raising(odd)))
@@ -377,7 +370,7 @@ class TestTold:
         assert caught.value is odd is run.report.stopped_by
         assert states(run.report) == ["failed", "succeeded", "failed", *["skipped"] * 7]
 
-    @pytest.mark.parametrize("go", [awaited, iterated, left], ids=lambda go: go.__name__)
+    @pytest.mark.parametrize("go", [finish, iterated, left], ids=lambda go: go.__name__)
     @pytest.mark.parametrize("at_end", [False, True])
     async def test_what_progress_raises_ends_the_run_as_itself(self, client, kind, go, at_end):
         odd, begun = OddError("no more"), []

@@ -16,7 +16,7 @@ from tests.helpers import detail, listed, page
 from tests.helpers_api import FakeAPI, client_of
 from tests.rawserver import RawServer, drop, hang, hold, json
 from tests.sharing import path_of, spoiled_client_of
-from tests.waits import POLL, SkippingClock, skipping_client_of
+from tests.waits import SkippingClock, skipping_client_of
 from vpsorg_async import (
     APIConnectionError,
     AuthenticationError,
@@ -351,11 +351,17 @@ class TestFailures:
         good = json(200, page(listed(7), listed(8)))
         changed = json(200, page(listed(7, status="stopped"), listed(8)))
         server.answer("GET", LIST, [good, good, *[json(500, {})] * 4, changed])
+        server.answer("GET", SEVEN, json(200, listed(7)))
+        # Its own first look is a GET; then it is served by the watch's lists, and never due alone.
+        seldom = PollPolicy(minimum=60, maximum=60)
 
         async with client_of(server) as client, anyio.create_task_group() as group:
             await client.servers.list()
-            group.start_soon(lambda: client.servers.wait_until(7, status="suspended", poll=POLL))
-            changes = await take(client.servers.watch([7, 8], interval=QUICK), 3)
+            watch = client.servers.watch([7, 8], interval=QUICK)
+            changes = await take(watch, 2)
+            group.start_soon(lambda: client.servers.wait_until(7, status="suspended", poll=seldom))
+            await server.arrived(1, "GET", SEVEN)
+            changes += await take(watch, 1)
             group.cancel_scope.cancel()
 
         assert words(changes)[-1] == (7, "active", "stopped")

@@ -64,8 +64,10 @@ class Sender:
         try:
             response = await self._send(request, state)
             value = _decoded(call, response)
-            state.sent = False
-            return Answer(value, read_date(response.headers.get("Date")), state.lost)
+            answer = Answer(value, read_date(response.headers.get("Date")), state.lost)
+            # Nothing is in doubt any more.
+            state.sent = state.lost = False
+            return answer
         except (ResponseError, APIStatusError) as error:
             if not _leaves_doubt(error, state):
                 raise
@@ -88,7 +90,9 @@ class Sender:
             )
         except httpx.InvalidURL as error:
             raise ValueError(f"path={path!r} cannot be part of a URL: {error}") from None
-        return await self._send(request, state)
+        response = await self._send(request, state)
+        state.sent = state.lost = False
+        return response
 
     async def _send(self, request: httpx.Request, state: CallState) -> httpx.Response:
         self._lifetime.check()
