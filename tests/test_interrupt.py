@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -82,12 +83,27 @@ class TestInterrupt:
         assert (said(errors), process.returncode) == ("", 0)
 
 
+# Where tests run in a shell's background SIGINT is ignored, by every process that they start as well.
+EXAMPLE = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["examples/interruptible_fleet.py", *sys.argv[1:]]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@contextlib.contextmanager
 def started(backend, base_url):
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-X", "dev", "examples/interruptible_fleet.py", backend],
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-X", "dev", "-c", EXAMPLE, backend],
         cwd=ROOT,
-        env={**os.environ, "VPS_API_TOKEN": "vps_sandbox", "VPS_API_URL": base_url},
+        env={**os.environ, "VPS_API_TOKEN": "vps_sandbox", "VPS_API_URL": base_url, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
