@@ -64,14 +64,15 @@ class Sender:
         try:
             response = await self._send(request, state)
             value = _decoded(call, response)
-            answer = Answer(value, read_date(response.headers.get("Date")), state.lost)
-            # Nothing is in doubt any more.
-            state.sent = state.lost = False
-            return answer
         except (ResponseError, APIStatusError) as error:
             if not _leaves_doubt(error, state):
                 raise
             lost = AnswerLostError(began=state.began, cause=error)
+        else:
+            answer = Answer(value, read_date(response.headers.get("Date")), state.lost)
+            # Nothing is in doubt any more.
+            state.sent = state.lost = False
+            return answer
         raise lost
 
     async def request(
