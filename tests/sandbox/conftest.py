@@ -7,9 +7,27 @@ import pytest
 
 from vpsorg_async.sandbox import Sandbox
 from vpsorg_async.sandbox._inprocess import InProcessTransport
+from vpsorg_async.sandbox.faults import Fault
 
 
 AUTHORIZED = {"Authorization": "Bearer vps_sandbox"}
+MAKE = {
+    "delay": lambda **rule: Fault.delay(2, **rule),
+    "drop": Fault.drop,
+    "status": lambda **rule: Fault.status(503, **rule),
+    "end_in": lambda **rule: Fault.end_in("stopped", **rule),
+    "stale": lambda **rule: Fault.stale(60, **rule),
+    "as_status": lambda **rule: Fault.as_status("migrating", **rule),
+    "omit": lambda **rule: Fault.omit(1, **rule),
+    "loop": Fault.loop,
+    "html": Fault.html,
+    "bomb": lambda **rule: Fault.bomb(1, **rule),
+    "hang": Fault.hang,
+    "drop_after_commit": lambda **rule: Fault.drop(after_commit=True, **rule),
+    "cut": lambda **rule: Fault.cut(300, **rule),
+    "drip": lambda **rule: Fault.drip(500, **rule),
+}
+"""A fault of each kind."""
 
 
 @pytest.fixture
@@ -30,4 +48,30 @@ async def api(request, sandbox, anyio_backend):
     kinds = {"asgi": httpx.ASGITransport(sandbox.app), "in-process": InProcessTransport(sandbox.app, sandbox._clock)}
     url = "http://localhost/api/v1"
     async with httpx.AsyncClient(base_url=url, headers=AUTHORIZED, transport=kinds[request.param]) as client:
+        yield client
+
+
+@pytest.fixture
+def moving_sandbox():
+    """Return a sandbox with the documentation's two servers, whose time passes."""
+    return Sandbox(servers=2)
+
+
+def in_process(sandbox):
+    """Return an httpx client of *sandbox* without a socket, with its token."""
+    transport = InProcessTransport(sandbox.app, sandbox._clock)
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost/api/v1", headers=AUTHORIZED)
+
+
+@pytest.fixture(params=["in-process", "socket"])
+async def moving_api(request, moving_sandbox, anyio_backend):
+    """Give an httpx client of it, with its token; on the socket its seconds are hundredths."""
+    if request.param == "in-process":
+        async with in_process(moving_sandbox) as client:
+            yield client
+        return
+    async with (
+        moving_sandbox.serve(speed=100) as base_url,
+        httpx.AsyncClient(base_url=base_url, headers=AUTHORIZED) as client,
+    ):
         yield client

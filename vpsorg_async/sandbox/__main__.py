@@ -9,8 +9,10 @@ import signal
 import sys
 import time
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._faultsfile import read_faults
 from ._sandbox import Sandbox
 
 
@@ -41,6 +43,8 @@ def _serve(options: argparse.Namespace) -> None:
         seed=options.seed,
         state=options.state,
     )
+    if options.faults is not None:
+        sandbox.faults.add(*read_faults(options.faults))
     with sandbox.serve(options.port, host=options.host, speed=options.speed) as base_url:
         print(base_url, flush=True)
         while True:
@@ -59,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--credits", type=_number, help="how many may be created (default: no end)")
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
     parser.add_argument("--state", metavar="FILE", help="keep the account in this file")
+    parser.add_argument("--faults", metavar="FILE", type=Path, help="what goes wrong: TOML, a table [[fault]] for each")
     return parser
 
 

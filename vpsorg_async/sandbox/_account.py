@@ -18,7 +18,7 @@ from ._refusals import detail, not_found
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ._catalogue import Found
 
@@ -149,10 +149,14 @@ class Account:
 
     def server(self, key: str, now: float) -> Server:
         """Return the server with that id or UUID, as it is at *now*; refuse with 404."""
-        server_id = int(key) if key.isascii() and key.isdigit() and len(key) < 20 else self._ids.get(key.lower())  # noqa: PLR2004
-        if server_id not in self._servers:
+        server_id = self.id_of(key)
+        if server_id is None or server_id not in self._servers:
             raise not_found()
         return self._settled(self._servers[server_id], now)
+
+    def id_of(self, key: str) -> int | None:
+        """Return the id that *key*, an id or the UUID of a server that is there, stands for."""
+        return int(key) if key.isascii() and key.isdigit() and len(key) < 20 else self._ids.get(key.lower())  # noqa: PLR2004
 
     def _settled(self, server: Server, now: float) -> Server:
         """Return *server* as it is at *now*; kept, as time does not go back, for those who ask again."""
@@ -160,6 +164,16 @@ class Account:
         if settled is not server:
             self._servers[server.id] = settled
         return settled
+
+    def as_of(self, moment: Callable[[int], float]) -> Account:
+        """Return the account with each server as it was at the *moment* of its id, and so for ever."""
+        past = Account(seed=self._seed, first_id=self._first_id)
+        for event in self.log:
+            if event.at <= moment(event.server_id):
+                past.apply(event)
+        for server_id, server in past._servers.items():
+            past._servers[server_id] = attrs.evolve(server.at(moment(server_id)), ends_at=None, ends_in=None)
+        return past
 
     def find(self, known: Found) -> None:
         """Begin with a server that was there before."""

@@ -14,16 +14,20 @@ from starlette.routing import Route, Router
 from ._backend import Backend, Call
 from ._bodies import parse
 from ._catalogue import moment
+from ._delivery import deliver
 from ._endpoints import ENDPOINTS, Answer, Asked, Endpoint
+from ._plan import Target
 from ._refusals import Refused, detail, not_found
+from ._spoilt import answer_under, asked_under, response_under, stand_in
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ._account import Account
+    from .faults import Fault
 
 
 BASE_PATH = "/api/v1"
@@ -45,24 +49,44 @@ class _Path:
         self._methods = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await exchange(self._backend, self._methods, Request(scope, receive))
-        await response(scope, receive, send)
+        request = Request(scope, receive)
+        response, faults = await exchange(self._backend, self._methods, request)
+        await deliver(response, faults, self._backend.clock, request, send)
 
 
-async def exchange(backend: Backend, methods: Mapping[str, Endpoint] | None, request: Request) -> Response:
-    """Answer one request. Every exchange passes here, with all its effects between two awaits."""
+async def exchange(
+    backend: Backend, methods: Mapping[str, Endpoint] | None, request: Request
+) -> tuple[Response, tuple[Fault, ...]]:
+    """Answer one request. Every exchange passes here, with all its effects between two awaits.
+
+    Returns the answer, and the faults by which it still has to be delivered.
+    """
     body = await request.body()
     with backend.lock:
         now = backend.clock.now()
-        answer = _answer(backend, methods, request, body, now)
+        faults = backend.faults.strike(
+            Target(request.method, _path_of(request), request.path_params.get("server_id", ""))
+        )
+        answer = _answer(backend, methods, request, body, now, faults=faults)
         backend.save()
-        backend.calls.append(_recorded(request, body, answer, now))
-        return _respond(answer, now, request_id=f"sandbox-{len(backend.calls):06d}")
+        response = response_under(_respond(answer, now, request_id=f"sandbox-{len(backend.calls) + 1:06d}"), faults)
+        call = _recorded(request, body, response.status_code, now)
+        backend.calls.append(call)
+        backend.faults.record(faults, call)
+        return response, faults
 
 
 def _answer(
-    backend: Backend, methods: Mapping[str, Endpoint] | None, request: Request, body: bytes, now: float
+    backend: Backend,
+    methods: Mapping[str, Endpoint] | None,
+    request: Request,
+    body: bytes,
+    now: float,
+    *,
+    faults: Sequence[Fault],
 ) -> Answer:
+    if (instead := stand_in(faults)) is not None:
+        return instead
     try:
         if methods is None:
             raise not_found()
@@ -78,7 +102,11 @@ def _answer(
             server_id=request.path_params.get("server_id", ""),
             body=body,
         )
-        return methods[request.method](asked)
+        if not faults:
+            return methods[request.method](asked)
+        asked = asked_under(asked, faults)
+        seed = f"{backend.seed}/answer/{len(backend.calls)}"
+        return answer_under(methods[request.method](asked), faults, asked, seed)
     except Refused as refused:
         return Answer(refused.status, refused.body, refused.headers)
 
@@ -95,15 +123,19 @@ def _authenticate(backend: Backend, request: Request) -> Account:
     return access.account
 
 
-def _recorded(request: Request, body: bytes, answer: Answer, now: float) -> Call:
+def _recorded(request: Request, body: bytes, status: int, now: float) -> Call:
     return Call(
         method=request.method,
-        path=request.url.path.removeprefix(BASE_PATH),
+        path=_path_of(request),
         query=dict(request.query_params),
         json=_read_or_none(body),
-        status=answer.status,
+        status=status,
         at=now,
     )
+
+
+def _path_of(request: Request) -> str:
+    return request.url.path.removeprefix(BASE_PATH)
 
 
 def _read_or_none(body: bytes) -> Any:

@@ -10,6 +10,7 @@ import attrs
 
 from ._account import FIRST_ID, Account
 from ._catalogue import found
+from ._plan import Faults
 from ._statefile import StateFile
 
 
@@ -25,14 +26,15 @@ IDS_PER_ACCOUNT = 1_000_000
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """A request that was answered.
+    """A request that arrived.
 
     Attributes:
         method: in capitals.
         path: below the base path, with both its slashes.
         query: the query; of a name given twice, the last value.
         json: the body; `None` where it was empty or not JSON.
-        status: the HTTP status of the answer.
+        status: the HTTP status of the answer, also where that was lost on its way; 0 where a fault dropped the request
+            before anything was done.
         at: when, in seconds of the sandbox.
     """
 
@@ -59,12 +61,14 @@ class Backend:
         clock: the time, and how handlers let it pass.
         lock: held while state changes; never across an await.
         calls: what was asked, in order.
+        faults: what goes wrong.
     """
 
     def __init__(self, clock: HandlersClock, *, seed: int) -> None:
         self.clock = clock
         self.lock = threading.Lock()
         self.calls: list[Call] = []
+        self.faults = Faults(self.lock, seed)
         self.seed = seed
         self.accounts: list[Account] = []
         self._tokens: dict[str, Access] = {}

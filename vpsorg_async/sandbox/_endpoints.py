@@ -24,6 +24,7 @@ class Asked:
     Attributes:
         url: without its query.
         server_id: as the path gives it; empty where the path has none.
+        ends_in: the status in which a command is to end; `None`: where it should.
     """
 
     account: Account
@@ -32,6 +33,7 @@ class Asked:
     query: Mapping[str, str]
     server_id: str
     body: bytes
+    ends_in: str | None = None
 
     @property
     def server(self) -> Server:
@@ -71,7 +73,7 @@ def list_servers(asked: Asked) -> Answer:
 def create(asked: Asked) -> Answer:
     """Begin a server."""
     spec = _bodies.read(_bodies.CREATE, asked.body)
-    return Answer(201, _shapes.created(asked.account.create(spec, asked.now)))
+    return Answer(201, _shapes.created(asked.account.create(spec, asked.now, asked.ends_in or "active")))
 
 
 def show(asked: Asked) -> Answer:
@@ -99,7 +101,7 @@ def command(name: str) -> Endpoint:
     """Return the endpoint that gives a server the command *name*."""
 
     def endpoint(asked: Asked) -> Answer:
-        return Answer(200, _shapes.accepted(asked.account.command(asked.server, name, asked.now)))
+        return _commanded(asked, asked.server, name)
 
     return endpoint
 
@@ -107,7 +109,7 @@ def command(name: str) -> Endpoint:
 def power(asked: Asked) -> Answer:
     """Give a server the command that the body names, as the vendor's own newer clients do."""
     server = asked.server
-    return Answer(200, _shapes.accepted(asked.account.command(server, _bodies.power_command(asked.body), asked.now)))
+    return _commanded(asked, server, _bodies.power_command(asked.body))
 
 
 ENDPOINTS: dict[str, dict[str, Endpoint]] = {
@@ -117,6 +119,16 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/servers/{server_id}/power/": {"POST": power},
 }
 """Every path below the base path, and what answers each method."""
+
+
+def link_to(asked: Asked, page: int) -> str:
+    """Return the URL of that page of the list that was asked for."""
+    query = {name: value for name, value in asked.query.items() if name != "page"}
+    return f"{asked.url}?{urlencode(query | ({'page': str(page)} if page > 1 else {}))}".removesuffix("?")
+
+
+def _commanded(asked: Asked, server: Server, name: str) -> Answer:
+    return Answer(200, _shapes.accepted(asked.account.command(server, name, asked.now, asked.ends_in)))
 
 
 def _change(asked: Asked, *, partial: bool) -> Answer:
@@ -138,15 +150,10 @@ def _page(asked: Asked, count: int, between: Callable[[int, int, float], list[Se
         return {"count": count, "results": results}
     return {
         "count": count,
-        "next": _link(asked, page + 1) if page < last else None,
-        "previous": _link(asked, page - 1) if page > 1 else None,
+        "next": link_to(asked, page + 1) if page < last else None,
+        "previous": link_to(asked, page - 1) if page > 1 else None,
         "results": results,
     }
-
-
-def _link(asked: Asked, page: int) -> str:
-    query = {name: value for name, value in asked.query.items() if name != "page"}
-    return f"{asked.url}?{urlencode(query | ({'page': str(page)} if page > 1 else {}))}".removesuffix("?")
 
 
 def _whole(text: str | None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import anyio.lowlevel
 import httpx
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 class InProcessTransport(httpx.AsyncBaseTransport):
     """Hands requests to an ASGI app, with no task of its own, so that a cancel goes straight through it.
+
+    An answer that a fault cuts in its body is returned, and raises while it is read, as on a socket.
 
     Cancellation: before or after the app has answered, as on a socket; never in the middle of a change of its state.
     """
@@ -31,9 +33,14 @@ class InProcessTransport(httpx.AsyncBaseTransport):
         with self._clock.answering():
             # A real network gives way here and there; a call that never does would starve all others.
             await anyio.lowlevel.checkpoint()
-            await self._app(_scope_of(request), exchange.receive, exchange.send)
+            try:
+                await self._app(_scope_of(request), exchange.receive, exchange.send)
+            except httpx.TransportError as error:
+                if not exchange.status:
+                    raise
+                exchange.broken = error
             await anyio.lowlevel.checkpoint()
-        return httpx.Response(exchange.status, headers=exchange.headers, stream=httpx.ByteStream(exchange.body))
+        return httpx.Response(exchange.status, headers=exchange.headers, stream=_Body(exchange.body, exchange.broken))
 
 
 class _Exchange:
@@ -42,6 +49,7 @@ class _Exchange:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.body = b""
+        self.broken: httpx.TransportError | None = None
 
     async def receive(self) -> Message:
         if self._unread is None:
@@ -54,6 +62,25 @@ class _Exchange:
             self.status, self.headers = message["status"], message["headers"]
         else:
             self.body += message.get("body", b"")
+
+
+class _Body(httpx.AsyncByteStream):
+    """An answer's body. An iterator: an async generator that is left half-way would outlive its call."""
+
+    def __init__(self, body: bytes, broken: httpx.TransportError | None) -> None:
+        self._unread = body
+        self._broken = broken
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        body, self._unread = self._unread, b""
+        if body:
+            return body
+        if self._broken is not None:
+            raise self._broken
+        raise StopAsyncIteration
 
 
 def _scope_of(request: httpx.Request) -> Scope:

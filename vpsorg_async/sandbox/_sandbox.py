@@ -34,12 +34,13 @@ class Sandbox:
         token: what opens the first account.
         servers: how many servers are there at first; they cost no credits.
         credits: how many servers may be created; `None`: no end.
-        seed: of every random choice: how long a command takes.
+        seed: of every random choice: how long a command takes, which requests a fault strikes.
         state: a file to keep the accounts in; what is there is read first, and then no servers are added to it. Time
             goes on from the last thing that happened.
 
     Attributes:
         app: the ASGI app; its base path is `/api/v1`.
+        faults: what goes wrong: `with sandbox.faults.inject(Fault.drop(), ...)`, `add`, `clear`, and the `log`.
 
     Raises:
         TypeError: an argument has the wrong type.
@@ -69,6 +70,7 @@ class Sandbox:
         first = self._backend.open_account(token, credits=credits)
         self._backend.furnish(first, servers)
         self.app = make_app(self._backend)
+        self.faults = self._backend.faults
 
     def add_account(self, token: str, *, credits: int | None = None, read_only: bool = False) -> None:  # noqa: A002
         """Let *token* open an account of its own.

@@ -7,11 +7,15 @@ import contextlib
 import socket
 import threading
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 import uvicorn
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from ._delivery import CONNECTION
 
 
 if TYPE_CHECKING:
@@ -56,6 +60,17 @@ class ServerThread:
             self._server.up.set()
 
 
+class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """Uvicorn's own, which lets the app have the connection, for faults that strike its bytes."""
+
+    app_state: dict[str, Any]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        # Each request's scope gets a copy of it.
+        self.app_state = {**self.app_state, CONNECTION: transport}
+        super().connection_made(transport)
+
+
 class _Server(uvicorn.Server):
     """Uvicorn that ends as soon as it is told to, where its own loop looks ten times a second."""
 
@@ -63,6 +78,7 @@ class _Server(uvicorn.Server):
         # The sandbox's answers have a Date of its own time. Nobody waits for a handler that hangs: 1 s.
         config = uvicorn.Config(
             app,
+            http=_Protocol,
             lifespan="off",
             ws="none",
             log_config=None,
