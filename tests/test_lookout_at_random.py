@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import json
 import random
 
 from contextvars import ContextVar
@@ -60,7 +61,8 @@ class UnkindTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, sandbox: Sandbox, chance: random.Random, waiters: dict[int, Waiter]) -> None:
         self.weather = "fair"
-        self.looks: list[tuple[int, float, str]] = []
+        # When each look began, which server it showed, and in which status.
+        self.looks: list[tuple[float, int, str]] = []
         self._inner = InProcessTransport(sandbox.app, sandbox._clock)
         self._clock = sandbox._clock
         self._chance = chance
@@ -89,7 +91,8 @@ class UnkindTransport(httpx.AsyncBaseTransport):
         body = await response.aread()
         if path == "/servers/":
             body = self._lagging(str(request.url), body)
-        self.looks += [(began, path, status) for status in GOALS if f'"status":"{status}"'.encode() in body]
+        shown = json.loads(body)
+        self.looks += [(began, one["id"], one["status"]) for one in shown.get("results", [shown]) if "id" in one]
         await self._clock.sleep(self._chance.uniform(0, 0.4))
         return httpx.Response(response.status_code, headers={"Date": response.headers["Date"]}, content=body)
 
@@ -189,12 +192,11 @@ def check(waiter: Waiter, transport: UnkindTransport) -> None:
         assert waiter.ended <= waiter.deadline + 1
     if waiter.end != "done":
         return
-    began = [
-        at
-        for at, path, status in transport.looks
-        if status == waiter.goal and path in ("/servers/", f"/servers/{waiter.server_id}/")
-    ]
-    assert any(waiter.answered <= at <= waiter.ended for at in began)
+    assert any(
+        waiter.answered <= began <= waiter.ended
+        for began, server_id, status in transport.looks
+        if (server_id, status) == (waiter.server_id, waiter.goal)
+    )
     if waiter.command is not None:
         assert waiter.ended >= waiter.over
 
