@@ -83,7 +83,7 @@ REFUSED = [
     (lambda: Fault.hang(probability=1.5), ValueError, "probability=1.5: give 0 to 1"),
     (lambda: Fault.hang(probability=-0.1), ValueError, "probability=-0.1: give a finite number of at least 0"),
     (lambda: Fault.hang(probability="half"), TypeError, "probability takes a number, not 'half'"),
-    (lambda: Fault.hang(never=True), TypeError, "Fault.__init__() got an unexpected keyword argument 'never'"),
+    (lambda: Fault.hang(xyz=True), TypeError, "Fault.__init__() got an unexpected keyword argument 'xyz'"),
 ]
 
 
@@ -128,6 +128,11 @@ class TestArguments:
         what = Fault.status(502, body).what
 
         assert (what.content, what.headers) == (content, (("Content-Type", media_type),))
+
+    def test_its_type_may_be_given(self):
+        what = Fault.status(502, "<p>", {"content-type": "text/html"}).what
+
+        assert what.headers == (("content-type", "text/html"),)
 
     def test_a_status_without_a_name_still_has_a_body(self):
         assert Fault.status(599).what.content == b'{"detail":"Status 599."}'

@@ -66,7 +66,7 @@ WRONG = [
     ("[[fault]]\nkind = ['hang']", f"fault 1: kind = ['hang']; {ONE_OF}"),
     ("[[fault]]\nkind = 'cut'", "fault 1, kind = 'cut': missing 1 required positional argument: 'at'"),
     ("[[fault]]\nkind = 'cut'\nat = -1", "fault 1, kind = 'cut': at=-1: give 0 or more"),
-    ("[[fault]]\nkind = 'cut'\nat = 1\ntime = 1", "fault 1, kind = 'cut': got an unexpected keyword argument 'time'"),
+    ("[[fault]]\nkind = 'cut'\nat = 1\nxyz = 1", "fault 1, kind = 'cut': got an unexpected keyword argument 'xyz'"),
     ("[[fault]]\nkind = 'hang'\ntimes = '1'", "fault 1, kind = 'hang': times takes a whole number, not '1'"),
     (
         "[[fault]]\nkind = 'status'\ncode = 500\nbody = 2025-01-01",
