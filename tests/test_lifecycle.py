@@ -21,8 +21,8 @@ from vpsorg_async._lifecycle import (
     Goal,
     KeepLooking,
     Reading,
-    condensed,
     judge,
+    keep,
 )
 
 
@@ -284,7 +284,7 @@ class TestSequences:
         """A wait keeps runs of one status as their last reading; step by step the verdicts are the same."""
         kept = []
         for number in range(len(seen)):
-            kept = condensed([*kept, seen[number]])
+            keep(kept, seen[number])
             assert judge(wanted, given_command, kept) == judge(wanted, given_command, seen[: number + 1])
 
     @given(COMMANDS, SEQUENCES)

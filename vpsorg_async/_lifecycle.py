@@ -248,10 +248,12 @@ def _under_way(command: Command | None, readings: Sequence[Reading]) -> str | No
     return None
 
 
-def condensed(readings: Sequence[Reading]) -> list[Reading]:
-    """Return *readings* without those that the next one repeats: what `judge` says of them stays the same."""
-    return [
-        reading
-        for reading, later in zip(readings, [*readings[1:], None], strict=True)
-        if later is None or later.status != reading.status
-    ]
+def keep(readings: list[Reading], reading: Reading) -> None:
+    """Add *reading* to *readings*, in place of the last one where that shows the same status.
+
+    What `judge` says of them stays the same.
+    """
+    if readings and readings[-1].status == reading.status:
+        readings[-1] = reading
+    else:
+        readings.append(reading)

@@ -28,8 +28,8 @@ from ._lifecycle import (
     KeepLooking,
     Reading,
     StatusSeen,
-    condensed,
     judge,
+    keep,
     took_effect,
 )
 from ._lookout import Follower, asked_pause, ends_a_wait
@@ -75,6 +75,8 @@ class Wait(Follower):
     on_change: OnChange | None = None
     # Whether the server is wanted as a GET shows it.
     detail: bool = True
+    # The server as it was last seen.
+    last: Server | None = attrs.field(default=None, init=False)
     # What has been seen, in the order of the looks; runs of one status are kept as their last reading.
     _readings: list[Reading] = attrs.field(factory=list, init=False)
     _history: list[StatusSeen] = attrs.field(factory=list, init=False)
@@ -166,8 +168,13 @@ class Wait(Follower):
         self._ended = self._timed_out("") if self._listed is None else _Ended(self._listed)
 
     def _take(self, key: str, reading: Reading) -> None:
-        self._readings = condensed([*self._readings, reading])
+        repeated = bool(self._readings) and self._readings[-1].status == reading.status
+        keep(self._readings, reading)
         server = reading.server
+        self.last = server or self.last
+        if repeated and self.change is None and self._listed is None:
+            # Statuses alone decide, and have not.
+            return
         if server is not None and (not self._history or self._history[-1].status != server.status):
             self._history.append(StatusSeen(server.status, reading.ended))
             self._tell("wait.status", status=server.status)
@@ -235,11 +242,6 @@ class Wait(Follower):
         )
         error.__cause__ = self._trouble
         return _Ended(error=error)
-
-    @property
-    def last(self) -> Server | None:
-        """Return the server as it was last seen."""
-        return next((reading.server for reading in reversed(self._readings) if reading.server is not None), None)
 
     @property
     def _last_words(self) -> str:
