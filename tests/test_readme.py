@@ -16,10 +16,12 @@ from vpsorg_async.sandbox import Sandbox
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-TITLES = [re.findall(r"^## (.+)$", README.split(example)[0], re.MULTILINE)[-1] for example in EXAMPLES]
+SCRIPTS = [example for example in EXAMPLES if "asyncio.run(" in example]
+TESTS = [example for example in EXAMPLES if example not in SCRIPTS]
+TITLES = [re.findall(r"^## (.+)$", README.split(example)[0], re.MULTILINE)[-1] for example in SCRIPTS]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=TITLES)
+@pytest.mark.parametrize("example", SCRIPTS, ids=TITLES)
 def test_an_example_runs_as_it_is_printed(example):
     """A fresh interpreter is given the text between the fences, and the sandbox in place of the API."""
     with Sandbox().serve(speed=600) as base_url:
@@ -36,6 +38,16 @@ def test_an_example_runs_as_it_is_printed(example):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout
+
+
+@pytest.mark.parametrize("example", TESTS)
+def test_an_example_of_a_test_passes_in_a_project_of_its_own(pytester, monkeypatch, example):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makepyfile(example)
+
+    result = pytester.run(sys.executable, "-m", "pytest", "-p", "no:xdist", timeout=60)
+
+    result.assert_outcomes(passed=1)
 
 
 def test_the_first_two_commands_run_the_demo_and_the_tests():
