@@ -104,6 +104,37 @@ class TestJumping:
 
         assert (len(late), set(late), clock.now()) == (10_000, {0}, 499)
 
+    @pytest.mark.heavy
+    async def test_time_stands_still_while_ten_thousand_sleepers_work_in_between(self, clock):
+        """Some give way a few times, some answer an exchange that takes far longer than the clock's patience."""
+        chance = random.Random(8)
+        late, worked = [], 0
+
+        async def work(number):
+            for _ in range(number % 5):
+                await anyio.lowlevel.checkpoint()
+            if number % 100 == 0:
+                with clock.answering():
+                    for _ in range(50):
+                        await anyio.lowlevel.checkpoint()
+
+        async def sleep_and_work(number):
+            nonlocal worked
+            due = 0
+            for _ in range(3):
+                seconds = chance.randrange(1, 200)
+                await clock.sleep(seconds)
+                due += seconds
+                await work(number)
+                late.append(clock.now() - due)
+                worked += 1
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(10_000):
+                tasks.start_soon(sleep_and_work, number)
+
+        assert (worked, set(late)) == (30_000, {0})
+
     async def test_any_mix_of_sleeps_deadlines_and_cancels_ends(self, clock):
         """No wakeup is lost, no deadline is missed, nothing stays behind."""
         chance = random.Random(1)
