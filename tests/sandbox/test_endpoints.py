@@ -308,7 +308,7 @@ class TestRefusals:
         after = await api.post("/servers/", json=SPEC, headers=small)
 
         assert [answer.status_code for answer in made] == [201, 201, 400]
-        assert made[2].json() == {"detail": "Quota exceeded: this account may have 2 servers at once."}
+        assert made[2].json() == {"detail": "Server quota exceeded (2 of 2)."}
         assert after.status_code == 201
 
     async def test_what_is_not_there_is_404(self, api):

@@ -191,7 +191,7 @@ class Account:
     def create(self, spec: Mapping[str, Any], now: float, ends_in: str = "active") -> Server:
         """Begin a server, or refuse: with 400 when the quota is reached, with 402 when the credits are used up."""
         if self._quota is not None and len(self._servers) >= self._quota:
-            raise detail(400, f"Quota exceeded: this account may have {self._quota} servers at once.")
+            raise detail(400, f"Server quota exceeded ({len(self._servers)} of {self._quota}).")
         if self._credits is not None and self._credits < 1:
             raise detail(402, "Insufficient credits.")
         server_id = self._next_id
