@@ -145,6 +145,29 @@ class TestOneServer:
         assert (wrong.status_code, wrong.json()) == (400, {"action": ['"jump" is not a valid choice.']})
         assert (missing.status_code, missing.json()) == (400, {"action": ["This field is required."]})
 
+    async def test_a_resize_gives_it_another_plan(self, api, sandbox):
+        """At once; refused while something else is under way, and to a plan that is none."""
+        plan = (await api.get("/plans/")).json()["results"][1]
+
+        answer = await api.post(f"/servers/{FIRST}/resize/", json={"plan": plan["uuid"]})
+        wrong = await api.post(f"/servers/{FIRST}/resize/", json={"plan": FIRST})
+        await api.post(f"/servers/{FIRST}/power/", json={"action": "stop"})
+        busy = await api.post(f"/servers/{FIRST}/resize/", json={"plan": plan["uuid"]})
+
+        assert (answer.status_code, answer.json()["message"]) == (200, "Server is resized")
+        assert sandbox.servers[0]["plan"] == {name: plan[name] for name in DETAIL["plan"]}
+        assert (wrong.status_code, list(wrong.json())) == (400, ["plan"])
+        assert (busy.status_code, busy.json()) == (400, {"detail": "Server is stopping."})
+
+    @pytest.mark.parametrize("what", ["backup", "snapshot"])
+    async def test_a_copy_is_accepted_for_a_server_that_is_there(self, api, what):
+        answer = await api.post(f"/servers/{FIRST}/{what}/")
+        missing = await api.post(f"/servers/7/{what}/")
+
+        assert (answer.status_code, answer.json()["server"]["uuid"]) == (200, FIRST)
+        assert answer.json()["message"] == f"{what.capitalize()} is being made"
+        assert missing.status_code == 404
+
     async def test_it_is_changed_and_deleted_by_its_uuid(self, api):
         """The same server, whichever key names it."""
         changed = await api.patch(f"/servers/{FIRST}/", json={"name": "web-server-02"})

@@ -237,6 +237,20 @@ class TestVpsMcp:
         assert "  Status: stopped" in shown.splitlines()
         assert refused == "Error (400): Server is already running."
 
+    async def test_it_resizes_and_copies_a_server(self, tools, sandbox):
+        """X7: `resize_server`, `create_backup` and `create_snapshot`."""
+        async with tools() as tool:
+            uuid = uuids_in(await tool("list_servers"))[0]
+            plan = uuids_in(await tool("list_plans"))[2]
+            resized = await tool("resize_server", server_uuid=uuid, new_plan_uuid=plan)
+            backed_up = await tool("create_backup", server_uuid=uuid)
+            copied = await tool("create_snapshot", server_uuid=uuid, label="before")
+
+        assert resized.startswith(f"Resize initiated for server {uuid}.\n\n  status: success\n")
+        assert backed_up.startswith(f"Backup initiated for server {uuid}.\n\n  status: success\n")
+        assert copied.startswith(f"Snapshot initiated for server {uuid}.\n\n  status: success\n")
+        assert sandbox.servers[0]["plan"]["name"] == "Business VPS"
+
     async def test_it_deletes_a_server(self, tools, sandbox):
         """X7: `delete_server`, once."""
         async with tools() as tool:

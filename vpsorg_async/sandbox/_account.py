@@ -214,6 +214,12 @@ class Account:
         self.apply(Event(now, "changed", server.id, dict(changes)))
         return self._servers[server.id]
 
+    def resize(self, server: Server, plan_id: int, now: float) -> Server:
+        """Change the plan, at once; refuse with 400 while something else is under way."""
+        if server.status not in LASTING:
+            raise detail(400, f"Server is {server.status}.")
+        return self.change(server, {"plan_id": plan_id}, now)
+
     def delete(self, server: Server, now: float) -> None:
         """Delete for good."""
         self.apply(Event(now, "deleted", server.id))

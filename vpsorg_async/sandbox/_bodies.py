@@ -113,6 +113,8 @@ CREATE_BY_UUID: dict[str, Field] = {
 }
 """The body of a create as `vps-mcp` sends it."""
 
+RESIZE: dict[str, Field] = {"plan": Field(_uuid(_PLANS))}
+
 SETTINGS: dict[str, Field] = {
     "name": Field(_name),
     "hostname": Field(_hostname, nullable=True),
@@ -162,6 +164,11 @@ def read(fields: Mapping[str, Field], data: Any, *, partial: bool = False) -> di
     if errors:
         raise wrong_fields(errors)
     return {name: data.get(name, field.default) for name, field in fields.items() if name in data or not partial}
+
+
+def new_plan(data: Any) -> int:
+    """Return the plan that the body of the vendor's own `resize/` call names; refuse with 400."""
+    return _PLANS[read(RESIZE, data)["plan"].lower()]
 
 
 def power_command(data: Any) -> str:

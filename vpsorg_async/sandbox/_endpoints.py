@@ -1,4 +1,4 @@
-"""The nine endpoints, and the vendor's `power/` and catalogues: each a plain function from a request to an answer."""
+"""The nine endpoints, and those of the vendor's own programs: each a plain function from a request to an answer."""
 
 from __future__ import annotations
 
@@ -119,6 +119,22 @@ def power(asked: Asked) -> Answer:
     return _commanded(asked, server, _bodies.power_command(_bodies.parse(asked.body)))
 
 
+def resize(asked: Asked) -> Answer:
+    """Give a server another plan, as the vendor's `vps-mcp` does."""
+    server = asked.server
+    server = asked.account.resize(server, _bodies.new_plan(_bodies.parse(asked.body)), asked.now)
+    return Answer(200, {**spoken(asked).accepted(server), "message": "Server is resized"})
+
+
+def copy(what: str) -> Endpoint:
+    """Return the endpoint that says that a *what* of a server is made; no call that is known would list it."""
+
+    def endpoint(asked: Asked) -> Answer:
+        return Answer(200, {**spoken(asked).accepted(asked.server), "message": f"{what} is being made"})
+
+    return endpoint
+
+
 def catalogue(items: Sequence[dict[str, Any]]) -> Endpoint:
     """Return the endpoint that answers one page of *items*."""
 
@@ -133,6 +149,9 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/servers/{server_id}/": {"GET": show, "PUT": replace, "PATCH": update, "DELETE": delete},
     **{f"/servers/{{server_id}}/{name}/": {"POST": command(name)} for name in TRANSITIONS if name != "create"},
     "/servers/{server_id}/power/": {"POST": power},
+    "/servers/{server_id}/resize/": {"POST": resize},
+    "/servers/{server_id}/backup/": {"POST": copy("Backup")},
+    "/servers/{server_id}/snapshot/": {"POST": copy("Snapshot")},
     **{f"/{name}/": {"GET": catalogue(items)} for name, items in FOR_SALE.items()},
 }
 """Every path below the base path, and what answers each method."""

@@ -30,6 +30,9 @@ class Sandbox:
 
     Its time begins at 2025-01-16T15:30:00Z, when the documentation's examples play; the first two servers are theirs.
 
+    What only the vendor's own programs ask for, such as a server by its UUID, is answered as those read it. A client
+    that calls itself `vps-mcp` is answered so throughout: `sandbox.client(user_agent="vps-mcp/0.1.0")`.
+
     Args:
         token: what opens the first account.
         servers: how many servers are there at first; they cost no credits.
