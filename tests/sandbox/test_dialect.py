@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.sandbox.conftest import AUTHORIZED, in_process
 from tests.sandbox.test_endpoints import DETAIL, ENOUGH, LISTED, SPEC
 from vpsorg_async.sandbox import Sandbox
+from vpsorg_async.sandbox._bodies import CREATE, CREATE_BY_UUID, new_server
+from vpsorg_async.sandbox._catalogue import FOR_SALE
 from vpsorg_async.sandbox._dialect import BY_UUID, DOCUMENTED, DOCUMENTED_WITH_UUID, spoken
 from vpsorg_async.sandbox._endpoints import Asked
+from vpsorg_async.sandbox._refusals import Refused
 from vpsorg_async.sandbox.faults import Fault
 
 
@@ -245,6 +251,40 @@ class TestCreates:
         page = (await api.get("/servers/", params={"page_size": 20}, headers=AS_VPS_MCP)).json()
 
         assert page["results"][-1]["hostname"] == "web-server-02"
+
+
+good = {
+    "name": st.just("web-9"),
+    "plan_id": st.just(1),
+    "os_id": st.just(1),
+    "hostname": st.sampled_from(["web-9", "web-9.example.com"]),
+    "plan": st.sampled_from([plan["uuid"] for plan in FOR_SALE["plans"]]),
+    "location": st.sampled_from(["us-west", *(location["id"] for location in FOR_SALE["locations"])]),
+    "os_version": st.just(FOR_SALE["operating-systems"][0]["versions"][0]["uuid"]),
+    "ssh_keys": st.just([FIRST]),
+}
+anything = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=3)
+bodies = st.fixed_dictionaries({}, optional={name: value | anything for name, value in good.items()})
+
+
+def read(body):
+    """Return the status and the names of what *body* makes, or of what is wrong with it."""
+    try:
+        return 201, new_server(body).keys()
+    except Refused as refused:
+        return refused.status, refused.body.keys()
+
+
+@given(bodies | anything)
+def test_any_body_of_a_create_is_a_server_or_names_fields_of_one_of_the_two_kinds(body):
+    """X2: whatever mixture of them it is."""
+    status, names = read(body)
+
+    if status == 201:
+        assert names == CREATE.keys()
+    else:
+        assert status == 400
+        assert any(names <= known for known in (CREATE.keys(), CREATE_BY_UUID.keys(), {"non_field_errors"}))
 
 
 class TestCatalogues:
