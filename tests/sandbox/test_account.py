@@ -33,7 +33,7 @@ ALLOWED = {(move[0], move[1]) for _, *steps in DOCUMENTED for move in itertools.
 steps = st.lists(
     st.tuples(
         st.floats(0, 400),
-        st.sampled_from(["create", "start", "stop", "reboot", "change", "delete"]),
+        st.sampled_from(["create", "start", "stop", "reboot", "change", "resize", "delete"]),
         st.integers(0, 2),
     ),
     max_size=40,
@@ -72,6 +72,8 @@ def do(account, name, which, now):
     match name:
         case "change":
             account.change(server, {"name": "b"}, now)
+        case "resize":
+            account.resize(server, 2, now)
         case "delete":
             account.delete(server, now)
         case command:

@@ -298,10 +298,23 @@ class TestRefusals:
         assert answers[2].json() == {"detail": "Insufficient credits."}
         assert len(sandbox.servers) == 4
 
+    async def test_a_quota_bounds_how_many_there_are_at_once(self, api, sandbox):
+        """X2: one that is deleted makes room; nothing is taken from the credits by what is refused."""
+        sandbox.add_account("vps_small", quota=2, credits=3)
+        small = {"Authorization": "Bearer vps_small"}
+
+        made = [await api.post("/servers/", json=SPEC, headers=small) for _ in range(3)]
+        await api.delete(f"/servers/{made[0].json()['id']}/", headers=small)
+        after = await api.post("/servers/", json=SPEC, headers=small)
+
+        assert [answer.status_code for answer in made] == [201, 201, 400]
+        assert made[2].json() == {"detail": "Server quota exceeded (2 of 2)."}
+        assert after.status_code == 201
+
     async def test_what_is_not_there_is_404(self, api):
         """X2: unknown ids, and paths that are none."""
         ids = ("7", "x", "-1", "%D9%A1", "1" * 30)
-        for path in (*(f"/servers/{server_id}/" for server_id in ids), "/servers/12345", "/", "/plans/"):
+        for path in (*(f"/servers/{server_id}/" for server_id in ids), "/servers/12345", "/", "/domains/"):
             answer = await api.get(path)
             assert (path, answer.status_code, answer.json()) == (path, 404, {"detail": "Not found."})
 
@@ -391,17 +404,6 @@ class TestCommands:
             "203.0.113.12",
             "2001:0db8::3",
         ]
-
-    async def test_the_vendor_s_own_way_of_asking_works_too(self, api, sandbox):
-        """Servers by UUID, and `power/` with the command in the body."""
-        uuid = next(sandbox._backend.accounts[0].servers(0)).uuid
-
-        assert (await api.get(f"/servers/{uuid}/")).json()["id"] == 12345
-        wrong = await api.post(f"/servers/{uuid}/power/", json={"action": "jump"})
-        assert (wrong.status_code, wrong.json()) == (400, {"action": ['"jump" is not a valid choice.']})
-        assert (await api.post(f"/servers/{uuid}/power/", json=[])).json() == {"action": ["This field is required."]}
-        answer = await api.post(f"/servers/{uuid}/power/", json={"action": "restart"})
-        assert answer.json()["message"] == "Server is rebooting"
 
 
 SIZES = [

@@ -104,6 +104,8 @@ REFUSED = [
     ({"servers": True}, TypeError, "servers takes a whole number, not True"),
     ({"credits": -1}, ValueError, "credits=-1: give 0 or more"),
     ({"credits": "5"}, TypeError, "credits takes a whole number, not '5'"),
+    ({"quota": -1}, ValueError, "quota=-1: give 0 or more"),
+    ({"quota": True}, TypeError, "quota takes a whole number, not True"),
     ({"seed": "7"}, TypeError, "seed takes a whole number, not '7'"),
     ({"seed": None}, TypeError, "seed takes a whole number, not None"),
     *(
@@ -125,7 +127,7 @@ class TestArguments:
 
     @pytest.mark.parametrize(
         ("options", "error", "text"),
-        [case for case in REFUSED if case[0].keys() <= {"token", "credits"}],
+        [case for case in REFUSED if case[0].keys() <= {"token", "credits", "quota"}],
         ids=lambda value: repr(value)[:40],
     )
     async def test_another_account_s_token_and_credits_too(self, options, error, text):
@@ -148,7 +150,9 @@ class TestAccounts:
             sandbox.add_account("vps_reader", credits=5, read_only=True)
 
         assert str(twice.value) == "this token opens an account already"
-        assert str(credit.value) == "credits belong to an account of its own; leave them out with read_only=True"
+        assert (
+            str(credit.value) == "credits and quota belong to an account of its own; leave them out with read_only=True"
+        )
 
 
 class TestHammering:

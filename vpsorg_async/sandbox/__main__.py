@@ -42,7 +42,13 @@ def _serve(options: argparse.Namespace) -> None:
         credits=options.credits,
         seed=options.seed,
         state=options.state,
+        quota=options.quota,
     )
+    # In this order, as a read-only token may be one that opens an account already.
+    for token in options.account:
+        sandbox.add_account(token, credits=options.credits, quota=options.quota)
+    for token in options.read_only:
+        sandbox.add_account(token, read_only=True)
     if options.faults is not None:
         sandbox.faults.add(*read_faults(options.faults))
     with sandbox.serve(options.port, host=options.host, speed=options.speed) as base_url:
@@ -58,11 +64,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8800, help="0 is one that is free (default: %(default)s)")
     parser.add_argument("--speed", type=_speed, default=1.0, help="seconds of the sandbox in a real one (default: 1)")
-    parser.add_argument("--token", default="vps_sandbox", help="the API token it takes (default: %(default)s)")
-    parser.add_argument("--servers", type=_number, default=0, help="how many are there at first (default: 0)")
-    parser.add_argument("--credits", type=_number, help="how many may be created (default: no end)")
+    parser.add_argument("--token", default="vps_sandbox", help="opens the first account (default: %(default)s)")
+    parser.add_argument(
+        "--account", metavar="TOKEN", action="append", default=[], help="opens one more, empty; may be given again"
+    )
+    parser.add_argument(
+        "--read-only",
+        metavar="TOKEN",
+        action="append",
+        default=[],
+        help="is answered 403 to changes: a token from above, or another for the first account; may be given again",
+    )
+    parser.add_argument("--servers", type=_number, default=0, help="the first account's at first (default: 0)")
+    parser.add_argument("--credits", type=_number, help="how many each account may create (default: no end)")
+    parser.add_argument("--quota", type=_number, help="how many each account may have at once (default: no end)")
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
-    parser.add_argument("--state", metavar="FILE", help="keep the account in this file")
+    parser.add_argument(
+        "--state", metavar="FILE", help="keep the accounts in this file, by their order: give them in the same again"
+    )
     parser.add_argument("--faults", metavar="FILE", type=Path, help="what goes wrong: TOML, a table [[fault]] for each")
     return parser
 

@@ -8,12 +8,12 @@ into a new account therefore gives the same account, and replaying the events up
 from __future__ import annotations
 
 import random
-import uuid
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 
+from ._catalogue import key_of
 from ._refusals import detail, not_found
 
 
@@ -117,7 +117,7 @@ class Server:
 
 def uuid_of(server_id: int) -> str:
     """Return the other key of the server with that id."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://sandbox.invalid/servers/{server_id}"))
+    return key_of("servers", server_id)
 
 
 class Account:
@@ -127,10 +127,18 @@ class Account:
         log: every event, in order; append through `apply` alone.
     """
 
-    def __init__(self, *, seed: int = 0, credits: int | None = None, first_id: int = FIRST_ID) -> None:  # noqa: A002
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        credits: int | None = None,  # noqa: A002
+        quota: int | None = None,
+        first_id: int = FIRST_ID,
+    ) -> None:
         self.log: list[Event] = []
         self._seed = seed
         self._credits = credits
+        self._quota = quota
         self._next_id = first_id
         self._first_id = first_id
         self._servers: dict[int, Server] = {}
@@ -181,7 +189,9 @@ class Account:
         self.apply(Event(data.pop("created_at"), "found", self._next_id, data))
 
     def create(self, spec: Mapping[str, Any], now: float, ends_in: str = "active") -> Server:
-        """Begin a server, or refuse with 402 when the credits are used up."""
+        """Begin a server, or refuse: with 400 when the quota is reached, with 402 when the credits are used up."""
+        if self._quota is not None and len(self._servers) >= self._quota:
+            raise detail(400, f"Server quota exceeded ({len(self._servers)} of {self._quota}).")
         if self._credits is not None and self._credits < 1:
             raise detail(402, "Insufficient credits.")
         server_id = self._next_id
@@ -203,6 +213,12 @@ class Account:
         """Change settings."""
         self.apply(Event(now, "changed", server.id, dict(changes)))
         return self._servers[server.id]
+
+    def resize(self, server: Server, plan_id: int, now: float) -> Server:
+        """Change the plan, at once; refuse with 400 while something else is under way."""
+        if server.status not in LASTING:
+            raise detail(400, f"Server is {server.status}.")
+        return self.change(server, {"plan_id": plan_id}, now)
 
     def delete(self, server: Server, now: float) -> None:
         """Delete for good."""

@@ -15,6 +15,7 @@ from ._backend import Backend, Call
 from ._bodies import parse
 from ._catalogue import moment
 from ._delivery import deliver
+from ._dialect import HEADERS
 from ._endpoints import ENDPOINTS, Answer, Asked, Endpoint
 from ._plan import Target
 from ._refusals import Refused, detail, not_found
@@ -101,6 +102,7 @@ def _answer(
             query=dict(request.query_params),
             server_id=request.path_params.get("server_id", ""),
             body=body,
+            headers={name: value for name, value in request.headers.items() if name in HEADERS},
         )
         if not faults:
             return methods[request.method](asked)

@@ -75,10 +75,10 @@ class Backend:
         self._file: StateFile | None = None
         self._kept: list[int] = []
 
-    def open_account(self, token: str, *, credits: int | None) -> Account:  # noqa: A002 -- the public argument's name
+    def open_account(self, token: str, *, credits: int | None, quota: int | None) -> Account:  # noqa: A002 -- public
         """Make an account that *token* opens."""
         first_id = FIRST_ID + IDS_PER_ACCOUNT * len(self.accounts)
-        account = Account(seed=self.seed, credits=credits, first_id=first_id)
+        account = Account(seed=self.seed, credits=credits, quota=quota, first_id=first_id)
         self.accounts.append(account)
         self._kept.append(0)
         self._tokens[token] = Access(account)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import uuid
+
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,7 +30,75 @@ SYSTEMS: dict[int, dict[str, Any]] = {
     6: {"id": 6, "name": "Ubuntu 24.04 LTS"},
 }
 
-LOCATIONS = ("us-west", "us-east", "us-central", "eu-west", "eu-central", "ap-south")
+LOCATIONS: dict[str, dict[str, Any]] = {
+    code: {"id": number, "code": code, "name": name, "country_name": country, "country_code": short, "is_active": True}
+    for number, (code, name, country, short) in enumerate(
+        [
+            ("us-west", "US West", "United States", "US"),
+            ("us-east", "US East", "United States", "US"),
+            ("us-central", "US Central", "United States", "US"),
+            ("eu-west", "EU West", "Netherlands", "NL"),
+            ("eu-central", "EU Central", "Germany", "DE"),
+            ("ap-south", "Asia South", "India", "IN"),
+        ],
+        start=1,
+    )
+}
+"""By the code that the documentation knows; the vendor's own programs know the integer `id`."""
+
+MONTHLY_PRICE_OF_A_GIGABYTE = 5.0  # assumed, as is that it decides alone
+HOURS_OF_A_MONTH = 730
+
+
+def key_of(kind: str, known_as: int | str) -> str:
+    """Return the UUID by which the vendor's own programs know that thing of that *kind*."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://sandbox.invalid/{kind}/{known_as}"))
+
+
+def plan_by_uuid(plan_id: int) -> dict[str, Any]:
+    """Return that plan as the vendor's own programs read it."""
+    plan = PLANS[plan_id]
+    gigabytes = plan["memory"] // 1024
+    monthly = MONTHLY_PRICE_OF_A_GIGABYTE * gigabytes
+    return {
+        "uuid": key_of("plans", plan_id),
+        "name": plan["name"],
+        "ram": gigabytes,
+        "ram_unit": "GB",
+        "cpu": plan["vcpus"],
+        "cpu_type_name": "shared",
+        "disk_space": plan["storage"],
+        "transfer": plan["bandwidth"],
+        "monthly_price": f"{monthly:.2f}",
+        "hourly_price": f"{monthly / HOURS_OF_A_MONTH:.4f}",
+    }
+
+
+def system_by_uuid(os_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the system with that *os_id* as the vendor's own programs read it: the system, and its version."""
+    version = SYSTEMS[os_id]["name"]
+    family = re.split(r" \d", version)[0]
+    return (
+        {"uuid": key_of("operating-systems", family), "name": family},
+        {"uuid": key_of("os-versions", os_id), "name": version},
+    )
+
+
+def _systems_for_sale() -> list[dict[str, Any]]:
+    families: dict[str, dict[str, Any]] = {}
+    for os_id in SYSTEMS:
+        system, version = system_by_uuid(os_id)
+        families.setdefault(system["uuid"], {**system, "versions": []})["versions"].append({"id": os_id, **version})
+    return list(families.values())
+
+
+FOR_SALE: dict[str, list[dict[str, Any]]] = {
+    "plans": [{**PLANS[plan_id], **plan_by_uuid(plan_id)} for plan_id in PLANS],
+    "operating-systems": _systems_for_sale(),
+    "locations": list(LOCATIONS.values()),
+}
+"""What can be asked for in a create, each with the key that the documentation knows and the one of the vendor's own
+programs. Nobody documents these lists: their paths and what they hold are what `vps-mcp` reads, the rest is ours."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,7 +156,7 @@ def found(number: int) -> Found:
         hostname=f"app{nth:02d}.example.com",
         plan_id=list(PLANS)[number % len(PLANS)],
         os_id=list(SYSTEMS)[number % len(SYSTEMS)],
-        location=LOCATIONS[number % len(LOCATIONS)],
+        location=list(LOCATIONS)[number % len(LOCATIONS)],
         created_at=made_at,
         updated_at=made_at,
     )

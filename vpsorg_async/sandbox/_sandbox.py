@@ -30,13 +30,18 @@ class Sandbox:
 
     Its time begins at 2025-01-16T15:30:00Z, when the documentation's examples play; the first two servers are theirs.
 
+    What only the vendor's own programs ask for, such as a server by its UUID, is answered as those read it. A client
+    that calls itself `vps-mcp` is answered so throughout: `sandbox.client(user_agent="vps-mcp/0.1.0")`.
+
     Args:
         token: what opens the first account.
         servers: how many servers are there at first; they cost no credits.
         credits: how many servers may be created; `None`: no end.
         seed: of every random choice: how long a command takes, which requests a fault strikes.
         state: a file to keep the accounts in; what is there is read first, and then no servers are added to it. Time
-            goes on from the last thing that happened.
+            goes on from the last thing that happened. The file knows accounts by their order: the first added again
+            is the first that was added, whatever its token.
+        quota: how many servers the first account may have at once; a create beyond is answered 400. `None`: no end.
 
     Attributes:
         app: the ASGI app; its base path is `/api/v1`.
@@ -44,7 +49,7 @@ class Sandbox:
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: *servers* or *credits* is negative, or no header can carry *token*.
+        ValueError: *servers*, *credits* or *quota* is negative, or no header can carry *token*.
     """
 
     def __init__(
@@ -55,46 +60,54 @@ class Sandbox:
         credits: int | None = None,  # noqa: A002 -- the API's own word
         seed: int = 0,
         state: str | os.PathLike[str] | None = None,
+        quota: int | None = None,
     ) -> None:
         _check_token(token)
         _check_whole("servers", servers, least=0)
         _check_whole("seed", seed)
-        if credits is not None:
-            _check_whole("credits", credits, least=0)
+        _check_limits(credits, quota)
         self._clock = JumpingClock()
         self._running: RunningClock | None = None
         self._token = token
         self._backend = Backend(self._clock, seed=seed)
         if state is not None:
             self._clock.advance(self._backend.keep_in(Path(state)))
-        first = self._backend.open_account(token, credits=credits)
+        first = self._backend.open_account(token, credits=credits, quota=quota)
         self._backend.furnish(first, servers)
         self.app = make_app(self._backend)
         self.faults = self._backend.faults
 
-    def add_account(self, token: str, *, credits: int | None = None, read_only: bool = False) -> None:  # noqa: A002
-        """Let *token* open an account of its own.
+    def add_account(
+        self,
+        token: str,
+        *,
+        credits: int | None = None,  # noqa: A002
+        read_only: bool = False,
+        quota: int | None = None,
+    ) -> None:
+        """Let *token* open an account of its own, with *credits* and *quota* as the first may have them.
 
         With *read_only* it opens the account that it opened before, or else the sandbox's first, and is answered 403
         to whatever would change something.
 
         Raises:
             TypeError: an argument has the wrong type.
-            ValueError: the token opens an account already, or no header can carry it; *credits* are negative, or given
-                to an account that exists.
+            ValueError: the token opens an account already, or no header can carry it; *credits* or *quota* is
+                negative, or given to an account that exists.
         """
         _check_token(token)
-        if credits is not None:
-            _check_whole("credits", credits, least=0)
+        _check_limits(credits, quota)
         with self._backend.lock:
-            if read_only and credits is not None:
-                raise ValueError("credits belong to an account of its own; leave them out with read_only=True")
+            if read_only and not (credits is None and quota is None):
+                raise ValueError(
+                    "credits and quota belong to an account of its own; leave them out with read_only=True"
+                )
             if read_only:
                 self._backend.let_read(token)
             elif self._backend.access(token) is not None:
                 raise ValueError("this token opens an account already")
             else:
-                self._backend.open_account(token, credits=credits)
+                self._backend.open_account(token, credits=credits, quota=quota)
 
     def client(self, **options: Any) -> Client:
         """Return a `Client` of this sandbox, without network, that goes by its clock: waits take no real time.
@@ -169,6 +182,12 @@ def _check_whole(name: str, value: object, *, least: int | None = None) -> None:
         raise TypeError(f"{name} takes a whole number, not {value!r}")
     if least is not None and value < least:
         raise ValueError(f"{name}={value}: give {least} or more")
+
+
+def _check_limits(credits: int | None, quota: int | None) -> None:  # noqa: A002
+    for name, value in (("credits", credits), ("quota", quota)):
+        if value is not None:
+            _check_whole(name, value, least=0)
 
 
 def _check_token(token: object) -> None:

@@ -32,7 +32,7 @@ def listed(server: Server) -> dict[str, Any]:
         "name": server.name,
         "hostname": server.hostname,
         "status": server.status,
-        "ip_address": _ip_address(server),
+        "ip_address": ip_address(server),
         "location": server.location,
         "plan": {key: plan[key] for key in plan if key != "bandwidth"},
         "os": dict(SYSTEMS[server.os_id]),
@@ -52,10 +52,9 @@ def created(server: Server) -> dict[str, Any]:
 
 def detailed(server: Server, now: float) -> dict[str, Any]:
     """Return *server* as the detail endpoint gives it at *now*."""
-    provisioning = server.status == "provisioning"
     return {
         **listed(server),
-        "ipv6_address": None if provisioning else f"2001:0db8::{server.number + 1:x}",
+        "ipv6_address": ipv6_address(server),
         "plan": dict(PLANS[server.plan_id]),
         "backups_enabled": server.backups_enabled,
         "resource_usage": _resource_usage(server, now),
@@ -71,10 +70,16 @@ def accepted(server: Server) -> dict[str, Any]:
     }
 
 
-def _ip_address(server: Server) -> str | None:
+def ip_address(server: Server) -> str | None:
+    """Return the IPv4 address of *server*; it has none yet while it is provisioned."""
     if server.status == "provisioning":
         return None
     return str((_FEW_ADDRESSES if server.number < _FEW else _MANY_ADDRESSES) + server.number)
+
+
+def ipv6_address(server: Server) -> str | None:
+    """Return the IPv6 address of *server*; it has none yet while it is provisioned."""
+    return None if server.status == "provisioning" else f"2001:0db8::{server.number + 1:x}"
 
 
 def _resource_usage(server: Server, now: float) -> dict[str, Any]:

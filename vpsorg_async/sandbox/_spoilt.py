@@ -96,17 +96,22 @@ def _changed(body: dict[str, Any], fault: Fault, asked: Asked, seed: str) -> dic
     listing = "results" in body
     match fault.what:
         case _kinds.AsStatus(text) if listing:
-            items = [item | {"status": text} if concerns(fault, item["id"]) else item for item in body["results"]]
+            items = [item | {"status": text} if concerns(fault, _key(item)) else item for item in body["results"]]
             return body | {"results": items}
         case _kinds.AsStatus(text):
             return body | {"status": text}
         case _kinds.Omit(count):
-            known = [item["id"] for item in body["results"] if concerns(fault, item["id"])]
+            known = [_key(item) for item in body["results"] if concerns(fault, _key(item))]
             gone = set(random.Random(seed).sample(known, min(count, len(known))))  # noqa: S311 -- no secret
-            return body | {"results": [item for item in body["results"] if item["id"] not in gone]}
+            return body | {"results": [item for item in body["results"] if _key(item) not in gone]}
         case _kinds.Loop() if body.get("next") is None:
             return body | {"next": link_to(asked, 1)}
     return body
+
+
+def _key(item: dict[str, Any]) -> int | str:
+    key: int | str = item["id"] if "id" in item else item["uuid"]
+    return key
 
 
 def _replaced(response: Response, code: int, content: bytes, headers: dict[str, str]) -> Response:
