@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 import platform
+import sys
 import zlib
 
 from typing import Any
@@ -85,9 +86,9 @@ def _wanted(item: pytest.Item, option: Any) -> bool:
         return True
     backend = backend_name(callspec.params["anyio_backend"])
     if option.one_backend:
-        # By its name, so that it is the same in every process; its cases go together.
-        turn = zlib.crc32(item.nodeid.partition("[")[0].encode()) % len(INSTALLED)
-        return backend == INSTALLED[turn]
+        # By its name, so that it is the same in every process, and by the interpreter; its cases go together.
+        turn = zlib.crc32(item.nodeid.partition("[")[0].encode()) + sys.version_info.minor
+        return backend == INSTALLED[turn % len(INSTALLED)]
     return option.backend in (None, backend)
 
 
