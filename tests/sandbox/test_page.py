@@ -35,7 +35,7 @@ EMPTY = Seen(
     strike_count=0,
     calls=[],
     call_count=0,
-    is_token=lambda word: word == "s3cret",
+    is_token=lambda word: word in ("s3cret", "a/b=="),
 )
 
 
@@ -100,7 +100,7 @@ class TestWhatItShows:
     async def test_servers_faults_and_requests(self, api, sandbox, look):
         """The newest first, of every account, each as it is now."""
         sandbox.add_account("vps_other")
-        sandbox.faults.add(Fault.status(503, path="/start/", times=2))
+        sandbox.faults.add(Fault.status(503, path="/start/", times=2), Fault.hang(path="/never/"))
         await api.post("/servers/12345/stop/")
         sandbox.advance(60)
         await api.post("/servers/", json=SPEC, headers={"Authorization": "Bearer vps_other"})
@@ -113,7 +113,10 @@ class TestWhatItShows:
             ["12346", "db-server-01", "active", "us-east", "203.0.113.11", "1", "08:45:00"],
             ["12345", "web-server-01", "stopped", "us-west", "203.0.113.10", "1", told.rows["servers"][2][-1]],
         ]
-        assert told.rows["faults"] == [["status(code=503, path='/start/', times=2)", "1", "1 of 2"]]
+        assert told.rows["faults"] == [
+            ["hang(path='/never/')", "0", "0"],
+            ["status(code=503, path='/start/', times=2)", "1", "1 of 2"],
+        ]
         assert told.rows["strikes"] == [
             ["15:31:00", "status(code=503, path='/start/', times=2)", "POST /servers/12345/start/"]
         ]
@@ -126,7 +129,7 @@ class TestWhatItShows:
             "Time (UTC)": "2025-01-16 15:31:00",
             "Speed": "frozen",
             "Servers": "3",
-            "Faults on": "1",
+            "Faults on": "2",
             "Struck": "1",
             "Requests": "3",
         }
@@ -238,6 +241,7 @@ class TestWhatItHides:
         ("path", "query", "shown"),
         [
             ("/servers/", {"token": "s3cret"}, "/servers/?token=•••"),
+            ("/servers/", {"token": "a/b=="}, "/servers/?token=•••"),
             ("/s3cret/", {}, "/•••/"),
             ("/servers/", {"a": "Bearer vps_live-1"}, "/servers/?a=Bearer •••"),
             ("/servers/", {"vps_x": "1"}, "/servers/?•••=1"),

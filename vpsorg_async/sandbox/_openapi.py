@@ -35,9 +35,8 @@ class Operation:
         status: of its success.
         answer: the schema of that answer's body; `None`: it has none.
         example: of that answer.
-        body: the fields of the request's body; `None`: it takes none.
-        body_schema: the schema that they make.
-        body_example: of the request.
+        body: the schema of the request's body; `None`: it takes none.
+        body_example: of the request's body.
         query: its parameters.
         refusals: the statuses that it may answer otherwise, save 401.
         links: what can be asked of the server that it answers.
@@ -123,8 +122,10 @@ def _operation(path: str, method: str) -> Json:
 
 
 def _request(known: Operation) -> Json:
-    content: Json = {"schema": _ref("schemas", known.body or "")}
-    return {"required": True, "content": {"application/json": content | {"example": known.body_example}}}
+    schema = known.body or ""
+    content = {"schema": _ref("schemas", schema), "example": known.body_example}
+    # No body is read as `{}`.
+    return {"required": "required" in SCHEMAS[schema], "content": {"application/json": content}}
 
 
 def _success(known: Operation) -> Json:
@@ -270,19 +271,20 @@ _SERVER_ID: Json = {
     "required": True,
     "description": "The server's id. Its UUID serves as well.",
     "schema": {"anyOf": [_ID, {"type": "string", "format": "uuid"}]},
+    "example": 12345,
 }
 
 _LIST_QUERY: Sequence[Json] = (
     {
         "name": "status",
         "in": "query",
-        "description": f"Only servers of this status; documented are {', '.join(LASTING)}.",
-        "schema": _ref("schemas", "Status"),
+        "description": f"Only servers of this status; documented are {', '.join(LASTING)}. Empty is any.",
+        "schema": {"type": "string", "enum": ["", *STATUSES]},
     },
     {
         "name": "location",
         "in": "query",
-        "description": "Only servers of this datacenter; of one that is not there, none.",
+        "description": "Only servers of this datacenter; of one that does not exist, none. Empty is any.",
         "schema": _TEXT,
     },
     {
