@@ -101,9 +101,10 @@ class StateFile:
                 self._read_event(json.loads(line), accounts)
             except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
                 raise self._no_event(number) from error
-        if torn and torn[: len(_BEGINNING)] != _BEGINNING[: len(torn)]:
-            raise self._no_event(len(lines) + 1)
-        self._file.truncate(sum(len(line) + 1 for line in lines))
+        if torn:
+            if torn[: len(_BEGINNING)] != _BEGINNING[: len(torn)]:
+                raise self._no_event(len(lines) + 1)
+            self._file.truncate(self._file.tell() - len(torn))
 
     def _read_event(self, data: Any, accounts: dict[int, Account]) -> None:
         account = data.pop("account")
