@@ -67,7 +67,10 @@ def document() -> Json:
         },
         "servers": [{"url": "/api/v1", "description": "The sandbox that serves this document."}],
         "security": [{"token": []}],
-        "tags": [{"name": "servers", "description": "Virtual servers."}],
+        "tags": [
+            {"name": "servers", "description": "What VPS.org documents."},
+            {"name": "undocumented", "description": "What else its own programs ask."},
+        ],
         "paths": {path: _path_item(path, methods) for path, methods in ENDPOINTS.items()},
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -107,7 +110,7 @@ def _operation(path: str, method: str) -> Json:
     known = OPERATIONS.get((method, path))
     if known is None:
         name = "_".join([method.lower(), *(part.strip("{}") for part in path.split("/") if part)])
-        return {"operationId": name, "tags": ["servers"], "responses": {"default": {"description": "Not documented."}}}
+        return {"operationId": name, "tags": ["undocumented"], "responses": {"default": {"description": "JSON."}}}
     return {
         "operationId": known.name,
         "summary": known.summary,
