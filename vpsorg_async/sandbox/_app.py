@@ -17,6 +17,7 @@ from ._catalogue import moment
 from ._delivery import deliver
 from ._dialect import HEADERS
 from ._endpoints import ENDPOINTS, Answer, Asked, Endpoint
+from ._looking import looking_routes
 from ._plan import Target
 from ._refusals import Refused, detail, not_found
 from ._spoilt import answer_under, asked_under, response_under, stand_in
@@ -39,7 +40,7 @@ def make_app(backend: Backend) -> ASGIApp:
     """Return the app that answers for *backend*."""
     routes = [Route(BASE_PATH + path, _Path(backend, methods)) for path, methods in ENDPOINTS.items()]
     anything = Route("/{path:path}", _Path(backend, None))
-    return Router([*routes, anything], redirect_slashes=False)
+    return Router([*routes, *looking_routes(backend), anything], redirect_slashes=False)
 
 
 class _Path:

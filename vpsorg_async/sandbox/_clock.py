@@ -150,6 +150,11 @@ class JumpingClock:
         """Whether time passes by `advance` alone."""
         return self._frozen
 
+    @property
+    def speed(self) -> float:
+        """Seconds of the sandbox in a real one: none, or as many as it takes."""
+        return 0.0 if self._frozen else math.inf
+
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Hold time still while the calling task answers an exchange, save while it sleeps on this clock itself."""

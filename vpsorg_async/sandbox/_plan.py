@@ -220,6 +220,14 @@ class Faults:
         """Log that *faults* have struck *call*. The caller holds the lock."""
         self._log += [Strike(fault, call, call.at) for fault in faults]
 
+    def on(self) -> list[tuple[Fault, Counted]]:
+        """Return each fault of the plan and its count, the last added first. The caller holds the lock."""
+        return [(one.fault, one.counted) for one in reversed(self._planned)]
+
+    def latest(self, count: int) -> tuple[int, list[Strike]]:
+        """Return how long the log is, and its last *count* entries, the last one first. The caller holds the lock."""
+        return len(self._log), self._log[: -count - 1 : -1]
+
     def _plan(self, faults: Sequence[Fault]) -> list[_Planned]:
         for fault in faults:
             if not isinstance(fault, Fault):

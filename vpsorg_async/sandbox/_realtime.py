@@ -20,6 +20,10 @@ class HandlersClock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Return when *seconds* of the sandbox have passed."""
 
+    @property
+    def speed(self) -> float:
+        """Seconds of the sandbox in a real one; 0 while it stands still, infinite where it jumps."""
+
 
 class RunningClock:
     """Real time multiplied by *speed*; may be read and advanced from any thread."""
@@ -37,6 +41,11 @@ class RunningClock:
         """Return the sandbox's seconds."""
         then, began, speed = self._line
         return then + (time.monotonic() - began) * speed
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the sandbox in a real one; 0 while it stands still."""
+        return self._line[2]
 
     async def sleep(self, seconds: float) -> None:
         """Return when *seconds* of the sandbox have passed, or the clock is stopped."""

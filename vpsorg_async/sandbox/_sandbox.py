@@ -39,17 +39,21 @@ class Sandbox:
         credits: how many servers may be created; `None`: no end.
         seed: of every random choice: how long a command takes, which requests a fault strikes.
         state: a file to keep the accounts in; what is there is read first, and then no servers are added to it. Time
-            goes on from the last thing that happened. The file knows accounts by their order: the first added again
-            is the first that was added, whatever its token.
+            goes on from the last thing that happened. What was answered outlives a `kill -9`. The file knows accounts
+            by their order: the first added again is the first that was added, whatever its token. Of several sandboxes
+            of one process on the same file, only the last one can write.
         quota: how many servers the first account may have at once; a create beyond is answered 400. `None`: no end.
 
     Attributes:
-        app: the ASGI app; its base path is `/api/v1`.
+        app: the ASGI app; its base path is `/api/v1`. Beside it, without a token, are a live page for people at
+            `/__sandbox__/` and an OpenAPI document at `/openapi.json`; looking at them is no call and changes nothing.
         faults: what goes wrong: `with sandbox.faults.inject(Fault.drop(), ...)`, `add`, `clear`, and the `log`.
 
     Raises:
+        OSError: the file *state* cannot be opened, or another process has it.
         TypeError: an argument has the wrong type.
-        ValueError: *servers*, *credits* or *quota* is negative, or no header can carry *token*.
+        ValueError: *servers*, *credits* or *quota* is negative, no header can carry *token*, or a line of *state* is no
+            event of a sandbox; the file is as it was.
     """
 
     def __init__(
