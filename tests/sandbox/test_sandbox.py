@@ -193,6 +193,9 @@ def history_of(log):
     moves["reboot"] = ("active", "rebooting", "active")
     history = [(0.0, None, "active")]
     for event in log[1:]:
+        if event.kind == "settled":
+            assert history[-1][0] <= event.at
+            continue
         name = event.data["command"]
         before, through, after = moves[name]
         assert history[-1][2] == before

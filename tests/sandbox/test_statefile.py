@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 
+import anyio
 import httpx
 import pytest
 
@@ -27,6 +28,17 @@ def stop(sandbox):
     account, now = sandbox._backend.accounts[0], sandbox._clock.now()
     command("stop")(Asked(account=account, now=now, url="", query={}, server_id="12345", body=b""))
     sandbox._backend.save()
+
+
+async def create_and_wait(sandbox):
+    async with sandbox.client() as client:
+        server = await client.servers.create(**SPEC)
+        return await server.wait_until(status="active")
+
+
+async def look(sandbox):
+    async with sandbox.client() as client:
+        return await client.servers.get(12345)
 
 
 def event(kind, data=None, **changes):
@@ -50,6 +62,17 @@ class TestState:
         assert second._clock.now() == 50
         second.advance(30)
         assert second.servers[0]["status"] == "stopped"
+
+    def test_what_was_shown_is_not_taken_back(self, tmp_path):
+        """A server that has been seen active, long after the last command, does not start again."""
+        first = Sandbox(state=tmp_path / "state")
+        shown = anyio.run(create_and_wait, first)
+
+        second = Sandbox(state=tmp_path / "state")
+
+        assert shown.status == "active"
+        assert anyio.run(look, second).status == "active"
+        assert second._clock.now() == first._clock.now()
 
     def test_each_account_has_its_own(self, tmp_path):
         """By the order in which they are added; no token is written."""

@@ -62,11 +62,11 @@ _REFUSALS = {
 
 @attrs.frozen
 class Event:
-    """Something that happened to a server of the account: `found`, `created`, `commanded`, `changed` or `deleted`.
+    """Something that happened to a server of the account.
 
     Attributes:
         at: when, in sandbox seconds.
-        kind: one of the five.
+        kind: `found`, `created`, `commanded`, `settled` (seen after its command was over), `changed` or `deleted`.
         server_id: to which server.
         data: what more there is to know, JSON-ready.
     """
@@ -170,7 +170,8 @@ class Account:
         """Return *server* as it is at *now*; kept, as time does not go back, for those who ask again."""
         settled = server.at(now)
         if settled is not server:
-            self._servers[server.id] = settled
+            # Also in the log: whoever replays it must not fall behind what somebody has been shown.
+            self.apply(Event(now, "settled", server.id))
         return settled
 
     def as_of(self, moment: Callable[[int], float]) -> Account:
@@ -238,6 +239,9 @@ class Account:
                 self._begin(event)
             case "changed":
                 self._update(event, **event.data)
+            case "settled":
+                server = self._servers[event.server_id].at(event.at)
+                self._servers[server.id] = server
             case "deleted":
                 del self._ids[self._servers.pop(event.server_id).uuid]
             case _:
