@@ -1,0 +1,91 @@
+"""Everything at once, at random and seeded: whatever is cut, delayed, garbled or cancelled, the invariants hold.
+
+An episode is eight tasks that create, read, command, wait, watch and run fleets with one client, give up at random and
+at times close it, while faults come and go. `--chaos-seconds` says for how long, `--chaos-seed` which comes first.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+
+from collections import Counter
+
+import pytest
+
+from tests.chaos.conftest import FULL_SECONDS
+from tests.chaos.episode import in_process, live, served
+from tests.chaos.invariants import tally, violations
+
+
+pytestmark = pytest.mark.anyio
+
+ALL_FAULTS = 1_000
+"""At least so many strike in a full run of both tests on all backends."""
+
+UNKNOWN = 0.05
+"""The share of committed creates that may be unknown although the API answers again."""
+
+WAYS = {"in process": in_process, "served": served}
+CREATES = ("committed", "returned", "unknown", "unknown in spite of a listing", "cancelled", "lost", "doubled")
+
+
+@pytest.fixture
+def settled_random():
+    """Let what draws from the module `random` draw the same in each run."""
+    state = random.getstate()
+    yield random.seed
+    random.setstate(state)
+
+
+async def one_episode(way: str, seed: int) -> Counter[str]:
+    """Let one episode happen, check it, and return its counts."""
+    async with WAYS[way](seed) as episode:
+        await live(episode)
+    record = episode.record
+    assert violations(record) == []
+    counts = Counter({"episodes": 1, "operations": len(record.told), "requests": len(record.requests)})
+    counts += Counter({f"fault {kind}": times for kind, times in episode.witness.struck.items()})
+    if episode.forwarder is not None:
+        counts["fault cut on the way"] = episode.forwarder.cuts
+    if episode.pace.stretch == 1.0:
+        counts += Counter({f"create {what}": times for what, times in tally(record).items()})
+    return counts
+
+
+def told(counts: Counter[str]) -> str:
+    """Return the counts in a line."""
+    faults = {name.removeprefix("fault "): times for name, times in counts.items() if name.startswith("fault ")}
+    struck = ", ".join(f"{name} {times}" for name, times in sorted(faults.items()))
+    creates = ", ".join(f"{name} {counts[f'create {name}']}" for name in CREATES)
+    return (
+        f"{counts['episodes']} episodes, {counts['operations']} operations, {counts['requests']} requests; "
+        f"faults {sum(faults.values())}: {struck}; creates: {creates}"
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_nothing_is_doubled_lost_or_left_behind(way, share, request, settled_random, record_property):
+    """Each way gets half of the time that its backend has."""
+    option = request.config.option
+    share /= len(WAYS)
+    ends = time.monotonic() + option.chaos_seconds * share
+    counts, seed = Counter(), option.chaos_seed
+    while not counts or time.monotonic() < ends:
+        settled_random(seed)
+        try:
+            counts += await one_episode(way, seed)
+        except BaseException as error:
+            backend = request.node.callspec.id.split("-")[0]
+            error.add_note(
+                f"replay: pytest tests/chaos/test_at_random.py -k '{way}' --backend {backend} "
+                f"--chaos-seconds 0 --chaos-seed {seed}"
+            )
+            raise
+        seed += 1
+
+    record_property("told", told(counts))
+    # Of few, two are no share.
+    assert counts["create unknown in spite of a listing"] <= max(2, UNKNOWN * counts["create committed"])
+    if option.chaos_seconds >= FULL_SECONDS:
+        assert sum(times for name, times in counts.items() if name.startswith("fault ")) >= ALL_FAULTS * share
