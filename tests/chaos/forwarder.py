@@ -9,13 +9,13 @@ import random
 import socket
 import time
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from tests.chaos.invariants import Request
 from tests.chaos.witness import HEADER, path_below
-from tests.rawserver import LoopThread
+from tests.rawserver import LoopThread, RawServer
 
 
 if TYPE_CHECKING:
@@ -59,17 +59,33 @@ def at_random(chance: random.Random, share: Callable[[], float], longest: int = 
     return draw
 
 
-class Forwarder(LoopThread):
-    """Listens on a port of its own; *fate* is asked about each connection.
+class CountsOpen(LoopThread):
+    """Counts, whenever a connection comes, how many the other side has open.
 
-    Attributes:
-        merciful: whether no connection is cut any longer, whatever its fate was.
-        cuts: how many connections were cut or refused.
-        calls_cut: whose requests or answers were cut.
-        parts: the requests of which only a part was passed on.
-        open_at_each: how many connections the client had open, counted whenever a new one came.
+    By what the kernel knows: one that the client has closed counts no longer, whether its end has been read or not.
     """
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.open_at_each: list[int] = []
+        self._sockets: set[socket.socket] = set()
+
+    async def _serve(self, client: socket.socket, peer: Peer) -> None:
+        self._sockets.add(client)
+        try:
+            open_ones = [one for one in self._sockets if one.fileno() >= 0]
+            states = [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] for one in open_ones]
+            self.open_at_each.append(states.count(ESTABLISHED))
+            await super()._serve(client, peer)
+        finally:
+            self._sockets.discard(client)
+
+
+class CountingServer(CountsOpen, RawServer):
+    """A raw server that counts them."""
+
+
+class _Forwarding(LoopThread):
     def __init__(
         self, port: int, fate: Callable[[], Fate] = lambda: SPARED, *, now: Callable[[], float] = time.monotonic
     ) -> None:
@@ -78,32 +94,15 @@ class Forwarder(LoopThread):
         self.cuts = 0
         self.calls_cut: set[str] = set()
         self.parts: list[Request] = []
-        self.open_at_each: list[int] = []
         self.target = port
         self._fate = fate
         self._now = now
-        self._sockets: set[socket.socket] = set()
 
     def instead_of(self, base_url: str) -> str:
         """Return *base_url* by way of here."""
         return base_url.replace(f":{self.target}/", f":{self.port}/")
 
     async def _serve(self, client: socket.socket, peer: Peer) -> None:
-        self._sockets.add(client)
-        try:
-            self._count_open()
-            await self._forward(client, peer)
-        finally:
-            self._sockets.discard(client)
-
-    def _count_open(self) -> None:
-        """Count by what the kernel knows: a socket that the client has closed counts no longer, read or not."""
-        states = [
-            one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] for one in self._sockets if one.fileno() > 0
-        ]
-        self.open_at_each.append(states.count(ESTABLISHED))
-
-    async def _forward(self, client: socket.socket, peer: Peer) -> None:
         fate = self._fate()
         if fate.up == 0 and not self.merciful:
             self.cuts += 1
@@ -145,6 +144,18 @@ class Forwarder(LoopThread):
             if left is not None and (left := left - len(data)) <= 0:
                 return True
         return False
+
+
+class Forwarder(CountsOpen, _Forwarding):
+    """Listens on a port of its own; *fate* is asked about each connection.
+
+    Attributes:
+        merciful: whether no connection is cut any longer, whatever its fate was.
+        cuts: how many connections were cut or refused.
+        calls_cut: whose requests or answers were cut.
+        parts: the requests of which only a part was passed on.
+        open_at_each: how many connections the client had open, counted whenever a new one came.
+    """
 
 
 class _Passing:
