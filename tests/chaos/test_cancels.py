@@ -256,11 +256,11 @@ WORK = {
 
 @asynccontextmanager
 async def at_work(work: Work):
-    """Give a client with two connections, its sandbox, and what notes what they do."""
+    """Give a client with a single connection, its sandbox, and what notes what they do."""
     sandbox = Sandbox(servers=work.servers)
-    witness = Witness(sandbox, max_connections=2)
+    witness = Witness(sandbox, max_connections=1)
     sandbox.faults.add(*work.faults)
-    async with sandbox.client(max_connections=2) as client:
+    async with sandbox.client(max_connections=1) as client:
         witness.listen_to(client)
         yield client, sandbox, witness
 
