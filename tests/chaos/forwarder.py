@@ -87,7 +87,12 @@ class CountingServer(CountsOpen, RawServer):
 
 class _Forwarding(LoopThread):
     def __init__(
-        self, port: int, fate: Callable[[], Fate] = lambda: SPARED, *, now: Callable[[], float] = time.monotonic
+        self,
+        port: int,
+        fate: Callable[[], Fate] = lambda: SPARED,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        tap: bool = False,
     ) -> None:
         super().__init__()
         self.merciful = False
@@ -95,6 +100,8 @@ class _Forwarding(LoopThread):
         self.calls_cut: set[str] = set()
         self.parts: list[Request] = []
         self.target = port
+        self.heard = bytearray() if tap else None
+        self.told = 0
         self._fate = fate
         self._now = now
 
@@ -129,6 +136,8 @@ class _Forwarding(LoopThread):
         while data := await peer.reader.read(65536):
             left = None if self.merciful else left
             passing.up(data, left)
+            if self.heard is not None:
+                self.heard += data
             writer.write(data[:left])
             if left is not None and (left := left - len(data)) <= 0:
                 with contextlib.suppress(ConnectionError):
@@ -140,6 +149,7 @@ class _Forwarding(LoopThread):
         while data := await reader.read(65536):
             left = None if self.merciful else left
             passing.down()
+            self.told += len(data)
             peer.write(data[:left])
             if left is not None and (left := left - len(data)) <= 0:
                 return True
@@ -151,6 +161,9 @@ class Forwarder(CountsOpen, _Forwarding):
 
     Attributes:
         merciful: whether no connection is cut any longer, whatever its fate was.
+        target: the port that it passes on to; of a new connection, the one of then.
+        heard: what the client has sent, with *tap*.
+        told: how many bytes have come back.
         cuts: how many connections were cut or refused.
         calls_cut: whose requests or answers were cut.
         parts: the requests of which only a part was passed on.
