@@ -179,12 +179,12 @@ async def test_a_reset_that_comes_with_the_last_byte_of_the_handshake_is_a_conne
     with RawServer(tls=certificates().valid) as server, HangsUpAfterOneFlight(server.port) as between:
         base_url = server.base_url.replace(f":{server.port}/", f":{between.port}/")
 
-        async with Client(TOKEN, base_url=base_url, ssl_context=certificates().trust, retry=QUICK) as client:
-            async with anyio.create_task_group() as group:
-                group.start_soon(keep_busy)
-                with pytest.raises(APIConnectionError):
-                    await client.servers.get(7)
-                group.cancel_scope.cancel()
+        client = Client(TOKEN, base_url=base_url, ssl_context=certificates().trust, retry=QUICK)
+        async with client, anyio.create_task_group() as group:
+            group.start_soon(keep_busy)
+            with pytest.raises(APIConnectionError):
+                await client.servers.get(7)
+            group.cancel_scope.cancel()
 
         assert (between.connections_total, server.requests) == (QUICK.attempts, [])
 
