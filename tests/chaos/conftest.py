@@ -33,13 +33,14 @@ def places(
 ) -> Callable[..., list[int]]:
     """Return a function that gives the places from 0 to a *length* at which to strike on this backend.
 
-    When it is thorough, every place is struck on one of the backends; else some are, and those of *always*.
+    When it is thorough, every place is struck on one of the backends, or of more places *at_most* so many; else some
+    are, and those of *always*.
     """
     turn, backends = INSTALLED.index(backend_name(anyio_backend)), round(1 / share)
 
-    def some(length: int, *always: int) -> list[int]:
+    def some(length: int, *always: int, at_most: int = 10**9) -> list[int]:
         if thorough:
-            return list(range(turn % backends, length + 1, backends))
+            return list(range(turn % backends, length + 1, backends * max(1, length // at_most)))
         return sorted({*range(turn, length + 1, max(1, length // SOME)), 0, length, *always})
 
     return some

@@ -21,7 +21,7 @@ from tests.chaos.invariants import tally, violations
 pytestmark = pytest.mark.anyio
 
 ALL_FAULTS = 1_000
-"""At least so many strike in a full run of both tests on all backends."""
+"""At least so many strike in a full run, on all backends together."""
 
 UNKNOWN = 0.05
 """The share of committed creates that may be unknown although the API answers again."""
@@ -31,10 +31,10 @@ CREATES = ("committed", "returned", "unknown", "unknown in spite of a listing", 
 
 
 @pytest.fixture
-def settled_random():
-    """Let what draws from the module `random` draw the same in each run."""
+def own_random():
+    """Leave the module `random`, which jitter is drawn from, as it was."""
     state = random.getstate()
-    yield random.seed
+    yield
     random.setstate(state)
 
 
@@ -53,9 +53,14 @@ async def one_episode(way: str, seed: int) -> Counter[str]:
     return counts
 
 
+def faults_of(counts: Counter[str]) -> dict[str, int]:
+    """Return how many faults have struck, by their kind."""
+    return {name.removeprefix("fault "): times for name, times in counts.items() if name.startswith("fault ")}
+
+
 def told(counts: Counter[str]) -> str:
     """Return the counts in a line."""
-    faults = {name.removeprefix("fault "): times for name, times in counts.items() if name.startswith("fault ")}
+    faults = faults_of(counts)
     struck = ", ".join(f"{name} {times}" for name, times in sorted(faults.items()))
     creates = ", ".join(f"{name} {counts[f'create {name}']}" for name in CREATES)
     return (
@@ -64,28 +69,32 @@ def told(counts: Counter[str]) -> str:
     )
 
 
-@pytest.mark.parametrize("way", WAYS)
-async def test_nothing_is_doubled_lost_or_left_behind(way, share, request, settled_random, record_property):
-    """Each way gets half of the time that its backend has."""
-    option = request.config.option
-    share /= len(WAYS)
-    ends = time.monotonic() + option.chaos_seconds * share
-    counts, seed = Counter(), option.chaos_seed
+async def episodes_of(way: str, seconds: float, seed: int) -> Counter[str]:
+    """Let episodes happen for so many seconds, and one at least; return their counts."""
+    ends = time.monotonic() + seconds
+    counts: Counter[str] = Counter()
     while not counts or time.monotonic() < ends:
-        settled_random(seed)
+        random.seed(seed)
         try:
             counts += await one_episode(way, seed)
         except BaseException as error:
-            backend = request.node.callspec.id.split("-")[0]
-            error.add_note(
-                f"replay: pytest tests/chaos/test_at_random.py -k '{way}' --backend {backend} "
-                f"--chaos-seconds 0 --chaos-seed {seed}"
-            )
+            error.add_note(f"{way}; on this backend, replay with --chaos-seconds 0 --chaos-seed {seed}")
             raise
         seed += 1
+    return counts
 
-    record_property("told", told(counts))
-    # Of few, two are no share.
-    assert counts["create unknown in spite of a listing"] <= max(2, UNKNOWN * counts["create committed"])
+
+@pytest.mark.usefixtures("own_random")
+async def test_nothing_is_doubled_lost_or_left_behind(share, request, record_property):
+    """Half of the time that a backend has is for episodes in process, and half for those on sockets."""
+    option = request.config.option
+    faults = 0
+    for way in WAYS:
+        counts = await episodes_of(way, option.chaos_seconds * share / len(WAYS), option.chaos_seed)
+        record_property("told", f"{way}: {told(counts)}")
+        # Of few, two are no share.
+        assert counts["create unknown in spite of a listing"] <= max(2, UNKNOWN * counts["create committed"])
+        faults += sum(faults_of(counts).values())
+
     if option.chaos_seconds >= FULL_SECONDS:
-        assert sum(times for name, times in counts.items() if name.startswith("fault ")) >= ALL_FAULTS * share
+        assert faults >= ALL_FAULTS * share

@@ -24,7 +24,7 @@ from tests.chaos.witness import Witness
 from tests.helpers import action, detail
 from tests.helpers_api import SPEC, FakeAPI
 from tests.rawserver import RawServer, certificates, json
-from vpsorg_async import Client, RetryPolicy, ServerSpec, VPSError
+from vpsorg_async import Client, PollPolicy, RetryPolicy, ServerSpec, VPSError
 from vpsorg_async.sandbox import Sandbox
 from vpsorg_async.sandbox.faults import Fault
 
@@ -33,6 +33,11 @@ pytestmark = pytest.mark.anyio
 
 LONG = 1_000.0
 """Seconds on the clock that jumps after which whatever was left running would have asked something."""
+
+
+SELDOM = PollPolicy(minimum=60, maximum=60)
+MOST_TURNS = 150
+"""Of longer work not every turn is tried: waiting is many alike."""
 
 
 class Stepped:
@@ -189,7 +194,7 @@ async def delete_and_wait(client: Client, sandbox: Sandbox) -> None:
 
 
 async def create_and_wait(client: Client, sandbox: Sandbox) -> None:
-    await (await client.servers.create(**SPEC)).wait_until(status="active")
+    await (await client.servers.create(**SPEC)).wait_until(status="active", poll=SELDOM)
 
 
 async def waits_beside_one_another(client: Client, sandbox: Sandbox) -> None:
@@ -286,7 +291,7 @@ async def turns_of(work: Work) -> int:
 async def test_work_cancelled_at_any_turn_leaves_nothing_behind(name, places):
     """Nothing goes on asking, the client goes on answering, and nothing was doubled."""
     work = WORK[name]
-    for turn in places(await turns_of(work)):
+    for turn in places(await turns_of(work), at_most=MOST_TURNS):
         async with at_work(work) as (client, sandbox, witness):
             call = witness.begin("fleet" if "fleet" in name else "wait", 0.0)
             async with anyio.create_task_group() as group:

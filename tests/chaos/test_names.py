@@ -16,13 +16,9 @@ pytestmark = pytest.mark.anyio
 
 POLL = PollPolicy(minimum=0.001, maximum=0.001)
 CALLS = {
-    "get": lambda client: client.servers.get(7),
     "list": lambda client: client.servers.list().all(),
-    "create": lambda client: client.servers.create(**SPEC),
-    "delete": lambda client: client.servers.delete(7),
     "reboot": lambda client: client.servers.reboot(7),
     "wait": lambda client: client.servers.wait_until(7, status="active", poll=POLL),
-    "a request": lambda client: client.request("POST", "/other/", json={}),
 }
 
 

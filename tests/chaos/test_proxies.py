@@ -45,7 +45,7 @@ async def test_calls_through_a_proxy_that_is_cut_at_random(tls, thorough):
 
         async with client_by_way_of(forwarder, server, max_connections=2, timeout=5) as client:
             client.http.event_hooks = {"request": [mark]}
-            for number in range(300 if thorough else 40):
+            for number in range(150 if thorough else 40):
                 CALL.set(str(number))
                 name = f"web-{number}"
                 try:
@@ -61,8 +61,8 @@ async def test_calls_through_a_proxy_that_is_cut_at_random(tls, thorough):
 
         record = Record(requests=arrived(server, api), told=told, sockets=forwarder.open_at_each, max_connections=2)
         assert violations(record) == []
-        assert forwarder.cuts > 5
-        assert tally(record)["returned"] > 5
+        assert forwarder.cuts > len(told) / 20
+        assert tally(record)["returned"] > len(told) / 10
         # Six tries of a get that are all cut are possible, and rare.
         assert sum(one.end == "raised" for one in told if one.kind == "get") <= len(told) / 20
 
