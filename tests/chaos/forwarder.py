@@ -130,7 +130,7 @@ class _Forwarding(LoopThread):
             self.cuts += 1
             self.calls_cut |= passing.calls
             self.parts += passing.part(self._now())
-        peer.close(reset=fate.reset)
+        peer.close(reset=fate.reset and not peer.transport.is_closing())
 
     async def _pump_up(self, peer: Peer, writer: asyncio.StreamWriter, left: int | None, passing: _Passing) -> bool:
         while data := await peer.reader.read(65536):
