@@ -61,6 +61,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="CODE",
         help="run only the tests whose docstring begins with this SCENARIOS code; several: W1,W2",
     )
+    group.addoption(
+        "--chaos-seconds",
+        type=float,
+        default=4.0,
+        metavar="N",
+        help="how long tests/chaos tries at random, in all; from 60 on it also cuts at every byte (default: 4)",
+    )
+    group.addoption("--chaos-seed", type=int, default=0, metavar="N", help="of its first episode (default: 0)")
 
 
 def pytest_configure(config: pytest.Config) -> None:

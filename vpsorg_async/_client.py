@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import ipaddress
 import os
@@ -428,10 +429,13 @@ def default_ssl_context() -> ssl.SSLContext:
 
     Raises:
         ConfigurationError: what SSL_CERT_FILE or SSL_CERT_DIR names cannot be loaded.
+        OSError: no descriptor is left to open it with, which is no matter of configuration, and passes.
     """
     try:
         return httpx.create_ssl_context()
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         trouble = error
     raise ConfigurationError(f"the certificates to trust cannot be loaded: {trouble}; see SSL_CERT_FILE, SSL_CERT_DIR")
 

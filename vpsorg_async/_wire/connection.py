@@ -82,6 +82,11 @@ class Connection:
         )
         try:
             return await self._transport.handle_async_request(traced)
+        except AttributeError as error:
+            # httpcore asks for a socket's name when a handshake is done; uvloop has no socket for one reset by then.
+            if error.name != "getpeername":
+                raise
+            raise httpx.ReadError("the connection was reset as soon as it was there") from error
         finally:
             await body.aclose()
 

@@ -48,6 +48,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         size: int = 100,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
+        # What httpx imports with its first connection: by then a process may have no descriptor left to open it with.
+        import httpcore  # noqa: F401, PLC0415
+
         self._make_ssl_context = make_ssl_context
         self._ssl_context: ssl.SSLContext | None = None
         self._bare_context: ssl.SSLContext | None = None

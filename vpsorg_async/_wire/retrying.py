@@ -88,6 +88,11 @@ class RetryTransport(httpx.AsyncBaseTransport):
         options: CallOptions,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        # Not with the library, as it is a good part of what that takes; nor in the middle of a call, whose process may
+        # have no descriptor left to open a module with.
+        from tenacity import AsyncRetrying  # noqa: PLC0415
+
+        self._retrying = AsyncRetrying
         self._inner = inner
         self._authorizer = authorizer
         self._gate = gate
@@ -155,9 +160,6 @@ class RetryTransport(httpx.AsyncBaseTransport):
 
     async def _retry(self, first: _Try, request: httpx.Request, state: CallState) -> httpx.Response | Failure:
         """Go on after a first try whose verdict is `Again`: tenacity drives, by verdicts that are there already."""
-        # Imported late: most programs never retry, and it is a good part of what importing this library takes.
-        import tenacity  # noqa: PLC0415
-
         tries = iter((first,))
         drawn = False
 
@@ -181,7 +183,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
             drawn = await self._budget.draw()
             return drawn
 
-        retrying = tenacity.AsyncRetrying(
+        retrying = self._retrying(
             sleep=self._clock.sleep,
             wait=self._pause,
             retry=goes_on,

@@ -1,0 +1,83 @@
+"""`python -m tests.chaos.starved BACKEND BASE_URL`: what a client does in a process without free descriptors.
+
+Prints, as JSON, how each call ended. In a process of its own, as the limit is the process's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+
+from collections import Counter
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+
+from tests.helpers_api import SPEC
+from vpsorg_async import APIConnectionError, Client, PollPolicy, RetryPolicy
+
+
+@contextmanager
+def starved(left: int = 0):
+    """Let no more than *left* descriptors be opened."""
+    free = os.dup(0)
+    os.close(free)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + left, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def end_of(call: Any) -> str:
+    """Return how *call* ended: by the class of what it raised, and whether that says that something was sent."""
+    try:
+        await call
+    except APIConnectionError as error:
+        return f"{type(error).__name__}, sent={error.sent}"
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        return f"{type(error).__name__}: {error}"
+    return "done"
+
+
+async def ends_of(calls: list[Any]) -> dict[str, int]:
+    ends: Counter[str] = Counter()
+
+    async def note(call: Any) -> None:
+        ends[await end_of(call)] += 1
+
+    async with anyio.create_task_group() as group:
+        for call in calls:
+            group.start_soon(note, call)
+    return dict(ends)
+
+
+async def main(base_url: str) -> None:
+    quick = RetryPolicy(initial=0.01, maximum=0.02, budget=10)
+    poll = PollPolicy(minimum=0.01, maximum=0.02)
+    told: dict[str, Any] = {}
+    async with Client("vps_test", base_url=base_url, retry=quick, timeout=5) as client:
+        with anyio.fail_after(20):
+            with starved():
+                told["get"] = await end_of(client.servers.get(7))
+                told["create"] = await end_of(client.servers.create(**SPEC))
+                told["reboot"] = await end_of(client.servers.reboot(7))
+                told["wait"] = await end_of(client.servers.wait_until(7, status="active", poll=poll))
+                told["list"] = await end_of(client.servers.list().all())
+            told["create, fed"] = await end_of(client.servers.create(**SPEC))
+            with starved():
+                told["get on an open connection"] = await end_of(client.servers.get(7))
+            with starved(left=2):
+                told["twenty gets"] = await ends_of([client.servers.get(7) for _ in range(20)])
+            told["twenty gets, fed"] = await ends_of([client.servers.get(7) for _ in range(20)])
+    sys.stdout.write(json.dumps(told))
+
+
+if __name__ == "__main__":
+    backend, url = sys.argv[1:]
+    options = {"use_uvloop": True} if backend == "uvloop" else {}
+    anyio.run(main, url, backend="trio" if backend == "trio" else "asyncio", backend_options=options)

@@ -1,0 +1,67 @@
+"""A process that has no file descriptor left: calls fail as not sent or wait until there is one; nothing hangs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import trustme
+
+from tests.conftest import INSTALLED
+from tests.helpers import ROOT
+from tests.helpers_api import FakeAPI
+from tests.rawserver import RawServer, _server_context
+
+
+UNSENT = "APIConnectionError, sent=False"
+
+
+@pytest.fixture(params=INSTALLED)
+def backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(params=["plain", "tls"])
+def place(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[tuple[RawServer, str, dict[str, str]]]:
+    """Give a server, its base URL, and the environment in which a client trusts it.
+
+    With TLS it is called by a name, and what is trusted is read from a file at the first call.
+    """
+    authority, tls = trustme.CA(), request.param == "tls"
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with RawServer(tls=_server_context(authority.issue_cert("localhost")) if tls else None) as server:
+        FakeAPI(server).add(7)
+        base_url = server.base_url.replace("127.0.0.1", "localhost") if tls else server.base_url
+        yield server, base_url, {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+
+
+def test_a_starved_process_is_told_that_nothing_was_sent_and_goes_on_when_it_is_fed(backend, place):
+    server, base_url, environment = place
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tests.chaos.starved", backend, base_url],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.stderr == ""
+    ends = json.loads(done.stdout)
+    some = ends.pop("twenty gets")
+    assert ends == {
+        **dict.fromkeys(["get", "create", "reboot", "wait", "list"], UNSENT),
+        "create, fed": "done",
+        "get on an open connection": "done",
+        "twenty gets, fed": {"done": 20},
+    }
+    assert some.get("done", 0) + some.get(UNSENT, 0) == 20
+    assert len(server.requests_to("POST")) == 1

@@ -1,0 +1,60 @@
+"""Names that do not resolve: for good, and for a while. `tests/wire/test_retrying.py` shows a create to one."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.conftest import BACKENDS
+from tests.helpers_api import QUICK, SPEC, FakeAPI
+from tests.rawserver import RawServer
+from vpsorg_async import APIConnectionError, Client, PollPolicy
+
+
+pytestmark = pytest.mark.anyio
+
+POLL = PollPolicy(minimum=0.001, maximum=0.001)
+CALLS = {
+    "list": lambda client: client.servers.list().all(),
+    "reboot": lambda client: client.servers.reboot(7),
+    "wait": lambda client: client.servers.wait_until(7, status="active", poll=POLL),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_a_name_that_nobody_knows_is_asked_for_again_and_then_said_plainly(name):
+    events = []
+
+    async with Client("vps_test", base_url="https://x.invalid", retry=QUICK, on_event=events.append) as client:
+        with pytest.raises(APIConnectionError) as caught:
+            await CALLS[name](client)
+
+    assert not caught.value.sent
+    failed = [event for event in events if event.name in ("call.retry", "look.done")]
+    assert len(failed) == (POLL.failures if name == "wait" else QUICK.attempts - 1)
+
+
+# uvloop asks the C library by itself, where nothing can be put in its place.
+@pytest.mark.parametrize("anyio_backend", [BACKENDS["asyncio"], BACKENDS["trio"]], ids=["asyncio", "trio"])
+async def test_a_name_that_resolves_after_a_while_is_reached(monkeypatch):
+    """A create, which was not sent before: once, then."""
+    real, failures = socket.getaddrinfo, iter(range(3))
+
+    def resolve(host, *arguments, **options):
+        if host in ("api.invalid", b"api.invalid"):
+            if next(failures, None) is not None:
+                raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+            host = "127.0.0.1"
+        return real(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with RawServer() as server:
+        api = FakeAPI(server)
+        base_url = server.base_url.replace("127.0.0.1", "api.invalid")
+
+        async with Client("vps_test", base_url=base_url, allow_http=True, retry=QUICK) as client:
+            made = await client.servers.create(**SPEC)
+
+        assert api.created == [made.id]
+        assert next(failures, None) is None

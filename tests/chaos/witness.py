@@ -1,0 +1,262 @@
+"""What arrives at a sandbox, and what callers are told, as the record that the invariants are checked over."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+from collections import Counter, defaultdict
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from tests.chaos.invariants import Record, Request, Told
+from vpsorg_async import APIConnectionError, Client, Event, Outcome
+from vpsorg_async.sandbox import _kinds
+from vpsorg_async.sandbox._app import BASE_PATH
+from vpsorg_async.sandbox._delivery import CONNECTION
+from vpsorg_async.sandbox._plan import stage_of
+
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    import httpx
+
+    from tests.chaos.forwarder import Forwarder
+    from tests.rawserver import RawServer
+    from tests.rawserver import Request as RawRequest
+    from vpsorg_async.sandbox import Sandbox
+    from vpsorg_async.sandbox.faults import Fault
+
+HEADER = "X-Call"
+CALL: ContextVar[str] = ContextVar("CALL", default="")
+"""Whose the requests of this task are; tasks that it begins inherit it."""
+
+_KEEP_FROM_ARRIVING = (_kinds.Delay, _kinds.Drip, _kinds.Hang, _kinds.Drop, _kinds.Cut)
+
+
+async def mark(request: httpx.Request) -> None:
+    """Say whose *request* is: an event hook of httpx, above the retries."""
+    request.headers[HEADER] = CALL.get()
+
+
+@attrs.frozen
+class _Arrival:
+    """A request that the app was given: its place in `Sandbox.calls`, and what is not told there."""
+
+    index: int
+    call: str
+    origin: str
+    token: bool
+    # Whether a gateway in front of the API answered in its place, when all was done.
+    replaced: bool = False
+
+
+class Witness:
+    """Stands before a sandbox's app, and beside a client of it.
+
+    Attributes:
+        closed_at: when the client was closed and nothing of it was under way any more; see `Record`.
+        gateway_fails: the share of requests that are carried out and answered 502 all the same.
+    """
+
+    def __init__(self, sandbox: Sandbox, *, max_connections: int, seed: int = 0) -> None:
+        self.max_connections = max_connections
+        self.closed_at: float | None = None
+        self.gateway_fails = 0.0
+        self._chance = random.Random(seed)
+        self._sandbox = sandbox
+        self._app = sandbox.app
+        self._arrivals: list[_Arrival] = []
+        self._told: dict[str, Told] = {}
+        self._of_fleets: list[Told] = []
+        self._numbers = itertools.count(1)
+        sandbox.app = self
+
+    async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Any) -> None:
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        # On a socket what arrives has come to this origin; in-process every URL does.
+        host = "api" if CONNECTION in scope["state"] else scope["server"][0]
+        arrival = _Arrival(
+            index=-1,
+            call=headers.get(HEADER.lower(), ""),
+            origin="api" if host == "localhost" else host,
+            token="authorization" in headers,
+        )
+
+        async def receive_and_note() -> Any:
+            nonlocal arrival
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body") and arrival.index < 0:
+                # The sandbox acts on it before anything else can happen in its event loop.
+                arrival = attrs.evolve(arrival, index=len(self._sandbox._backend.calls))
+                self._arrivals.append(arrival)
+            return message
+
+        if self._chance.random() >= self.gateway_fails:
+            await self._app(scope, receive_and_note, send)
+            return
+        answered: list[Any] = []
+
+        async def keep(message: Any) -> None:
+            answered.append(message)
+
+        await self._app(scope, receive_and_note, keep)
+        # What a fault of the sandbox has done to the answer stays.
+        if answered:
+            self._arrivals[self._arrivals.index(arrival)] = attrs.evolve(arrival, replaced=True)
+            await send({"type": "http.response.start", "status": 502, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    def now(self) -> float:
+        """Return the sandbox's seconds."""
+        return self._sandbox._backend.clock.now()
+
+    def listen_to(self, client: Client) -> None:
+        """Let *client* say whose its requests are."""
+        client.http.event_hooks = {"request": [mark]}
+
+    def on_event(self, event: Event) -> None:
+        """Note whose try was given up for taking too long."""
+        if event.name == "call.retry" and str(event.fields["reason"]).startswith("no answer within"):
+            self._change(CALL.get(), slow=True)
+
+    def begin(self, kind: str, at: float, *, name: str = "") -> str:
+        """Return the id of a call that begins now, in this task."""
+        call = str(next(self._numbers))
+        self._told[call] = Told(call=call, kind=kind, name=name, began=at, end="running")
+        CALL.set(call)
+        return call
+
+    @property
+    def current(self) -> str:
+        """The call that this task has begun last."""
+        return CALL.get()
+
+    def is_running(self, call: str) -> bool:
+        return self._told[call].end == "running"
+
+    def returned(self, call: str, value: Any = None) -> None:
+        server = str(value.id) if self._told[call].kind == "create" else ""
+        self._change(call, end="returned", server=server)
+
+    def raised(self, call: str, error: BaseException) -> None:
+        self._change(call, end="raised", error=_name(error), sent=_sent(error))
+
+    def cancelled(self, call: str) -> None:
+        self._change(call, end="cancelled")
+
+    def reported(self, call: str, outcomes: Sequence[Outcome]) -> None:
+        """Note what a fleet's report says of each of its creates."""
+        for outcome in outcomes:
+            told = Told(call=call, kind="create", name=outcome.item.name, began=self._told[call].began)
+            if outcome.server is not None:
+                told = attrs.evolve(told, server=str(outcome.server.id))
+            elif outcome.state == "skipped":
+                told = attrs.evolve(told, end="raised", error="skipped")
+            elif outcome.state == "unknown" or outcome.error is None:
+                # Cancelled on the wire, or with an error that says so: both are "unknown" to a fleet.
+                end = "raised" if _name(outcome.error) == "OutcomeUnknownError" else "cancelled"
+                told = attrs.evolve(told, end=end, error=_name(outcome.error))
+            else:
+                told = attrs.evolve(told, end="raised", error=_name(outcome.error), sent=_sent(outcome.error))
+            self._of_fleets.append(told)
+
+    def _change(self, call: str, **changes: Any) -> None:
+        if call in self._told:
+            self._told[call] = attrs.evolve(self._told[call], **changes)
+
+    @property
+    def ends(self) -> Counter[str]:
+        """How many calls have ended how."""
+        return Counter(told.end for told in self._told.values())
+
+    @property
+    def struck(self) -> Counter[str]:
+        """How many faults of each kind have struck."""
+        counts = Counter(stage_of(strike.fault) for strike in self._sandbox.faults.log)
+        return counts + Counter({"502 after all": sum(arrival.replaced for arrival in self._arrivals)})
+
+    def record(self, forwarder: Forwarder | None = None, elsewhere: RawServer | None = None) -> Record:
+        """Return the record of all that has been: here, on the way here, and at another origin."""
+        by_call: dict[int, list[Fault]] = defaultdict(list)
+        for strike in self._sandbox.faults.log:
+            by_call[id(strike.call)].append(strike.fault)
+        cut = set() if forwarder is None else forwarder.calls_cut
+        ids = self._ids_made()
+        calls = self._sandbox.calls
+        requests = []
+        for arrival in self._arrivals:
+            request = _request(arrival, calls[arrival.index], by_call[id(calls[arrival.index])])
+            if request.committed and request.path == "/servers/":
+                request = attrs.evolve(request, made=str(ids[request.name].pop(0)))
+            requests.append(attrs.evolve(request, delivered=request.delivered and request.call not in cut))
+        if forwarder is not None:
+            requests += [self._named(part, number) for number, part in enumerate(forwarder.parts)]
+            requests.sort(key=lambda request: request.at)
+        if elsewhere is not None:
+            requests += [_strayed(request) for request in elsewhere.requests]
+        return Record(
+            requests=requests,
+            told=[*self._told.values(), *self._of_fleets],
+            sockets=() if forwarder is None else forwarder.open_at_each,
+            max_connections=self.max_connections,
+            closed_at=self.closed_at,
+        )
+
+    def _named(self, part: Request, number: int) -> Request:
+        """Return *part* with the name that its create asks for; of several in a fleet, which one cannot be told."""
+        if part.name or (part.method, part.path) != ("POST", "/servers/"):
+            return part
+        told = self._told.get(part.call)
+        return attrs.evolve(part, name=told.name if told is not None and told.name else f"part {number}")
+
+    def _ids_made(self) -> dict[str, list[int]]:
+        """Return the ids of the servers made under each name, in the order in which they were."""
+        ids = defaultdict(list)
+        for event in self._sandbox._backend.accounts[0].log:
+            if event.kind == "created":
+                ids[event.data["name"]].append(event.server_id)
+        return ids
+
+
+def _request(arrival: _Arrival, call: Any, faults: Sequence[Fault]) -> Request:
+    statuses = [fault.what for fault in faults if isinstance(fault.what, _kinds.Status)]
+    headers = {name.lower() for what in statuses for name, _ in what.headers}
+    changes = call.method not in ("GET", "HEAD") and not statuses and 200 <= call.status < 300
+    is_create = (call.method, call.path) == ("POST", "/servers/")
+    return Request(
+        call=arrival.call,
+        method=call.method,
+        # Pages of a list are asked for one by one.
+        path=call.path + (f"?{call.query['page']}" if call.query.get("page", "1") != "1" else ""),
+        name=(call.json or {}).get("name", "") if is_create else "",
+        at=call.at,
+        origin=arrival.origin,
+        token=arrival.token,
+        status=502 if arrival.replaced else call.status,
+        retry_after="retry-after" in headers and not arrival.replaced,
+        delivered=not any(isinstance(fault.what, _KEEP_FROM_ARRIVING) for fault in faults),
+        spoilt=bool(faults) or arrival.replaced,
+        committed=changes,
+    )
+
+
+def _strayed(request: RawRequest) -> Request:
+    call, token = request.headers.get(HEADER.lower(), ""), "authorization" in request.headers
+    return Request(call=call, method=request.method, path=request.path, origin="elsewhere", token=token)
+
+
+def path_below(target: str) -> str:
+    """Return a request's path below the API's own, without its query."""
+    return target.partition("?")[0].removeprefix(BASE_PATH)
+
+
+def _name(error: BaseException | None) -> str:
+    return "" if error is None else type(error).__name__
+
+
+def _sent(error: BaseException | None) -> bool:
+    return isinstance(error, APIConnectionError) and error.sent
