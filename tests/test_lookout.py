@@ -26,6 +26,7 @@ from vpsorg_async import (
 )
 from vpsorg_async._models import bound_to
 from vpsorg_async.sandbox import Sandbox
+from vpsorg_async.sandbox.faults import Fault
 
 
 pytestmark = pytest.mark.anyio
@@ -454,6 +455,30 @@ class TestListsThatLeaveOut:
 
         assert (deleted, waits.ends) == ([12], same(MANY[:-1], "active"))
         assert len(server.requests_to("GET", "/servers/12/")) == 3
+
+    async def test_a_patient_wait_does_not_lose_its_patience_with_that_of_another(self):
+        """W8: five failed looks of its own in a row end a wait, and not those that another made meanwhile."""
+        sandbox = Sandbox(servers=1)
+        quick = PollPolicy(minimum=0.1, maximum=0.1)
+        slow = PollPolicy(minimum=5, maximum=5)
+        ended = {}
+
+        async def wait(name, poll):
+            try:
+                await client.servers.wait_until(12345, status="stopped", timeout=60, poll=poll)
+                ended[name] = "done"
+            except ServerError:
+                ended[name] = sandbox._clock.now()
+
+        async with sandbox.client() as client, anyio.create_task_group() as tasks:
+            tasks.start_soon(wait, "slow", slow)
+            await sandbox._clock.sleep(1)
+            with sandbox.faults.inject(Fault.status(500)):
+                tasks.start_soon(wait, "quick", quick)
+                await sandbox._clock.sleep(12)
+            await client.servers.stop(12345)
+
+        assert ended == {"quick": pytest.approx(1.4), "slow": "done"}
 
     async def test_a_get_that_fails_then_leaves_it_undecided(self, server, api):
         """W21: it is asked for again, and is there."""

@@ -27,6 +27,7 @@ from vpsorg_async import (
 )
 from vpsorg_async._models import bound_to
 from vpsorg_async.sandbox import Sandbox
+from vpsorg_async.sandbox.faults import Fault
 
 
 pytestmark = pytest.mark.anyio
@@ -333,6 +334,25 @@ class TestFailures:
         assert (caught.value.status_code, failed) == (503, 5)
         assert words(changes) == [(7, None, "active")]
         assert sum(asked(server)) == 10
+
+    @pytest.mark.parametrize("ids", [None, [12345]], ids=["all", "one"])
+    async def test_it_does_not_lose_its_patience_with_that_of_a_wait(self, ids):
+        """Of an API that is down for 12 s, a wait beside it makes 120 looks, and the watch three."""
+        sandbox = Sandbox(servers=1)
+        quick = PollPolicy(minimum=0.1, maximum=0.1, failures=1000)
+
+        async with sandbox.client() as client, anyio.create_task_group() as tasks:
+            watch = client.servers.watch(ids, interval=5)
+            assert words(await take(watch, 1)) == [(12345, None, "active")]
+            with sandbox.faults.inject(Fault.status(500)):
+                tasks.start_soon(lambda: client.servers.wait_until(12345, status="stopped", poll=quick))
+                with sandbox._clock.move_on_after(12):
+                    await anext(watch)
+            await client.servers.stop(12345)
+            changes = await take(watch, 2)
+
+        assert words(changes) == [(12345, "active", "stopping"), (12345, "stopping", "stopped")]
+        assert len(sandbox.faults.log) > 100
 
     @pytest.mark.parametrize("path", [LIST, SEVEN], ids=["list", "get"])
     async def test_a_good_look_between_them_resets_the_count(self, server, path):

@@ -290,14 +290,16 @@ class Lookout:
         if look.key is None:
             pages, failure = await self._ask_for_all()
             shown, requests = self._newest(pages, number), max(1, len(pages))
-            self._looked(self._watchers, began)
-            self._hand_out_list(shown, failure, number, began)
+            watchers = [one for one in self._watchers if _concerns(one, failure, began)]
+            self._looked(watchers, began)
+            self._hand_out_list(shown, failure, number, began, watchers)
             servers = len(shown)
         else:
             outcome = await self._ask_for(look.key)
-            self._looked(look.waiters, began)
-            self._hand_out(look.key, outcome, number, began)
             failure = outcome if isinstance(outcome, VPSError) else None
+            watchers = [one for one in self._following(look.key) if _concerns(one, failure, began)]
+            self._looked(look.waiters, began)
+            self._hand_out(look.key, outcome, number, began, watchers)
             requests = servers = 1
         if isinstance(failure, RateLimitError):
             self._pause_all(failure)
@@ -383,20 +385,30 @@ class Lookout:
                     newest[key] = Reading(began=page.began, ended=page.ended, server=self._bind(server), listed=True)
         return newest
 
-    def _hand_out_list(self, shown: dict[str, Reading], failure: VPSError | None, number: int, began: float) -> None:
-        """Hand out what a list shows. What it does not show has failed with it, or has to be asked for by a GET."""
+    def _hand_out_list(
+        self,
+        shown: dict[str, Reading],
+        failure: VPSError | None,
+        number: int,
+        began: float,
+        watchers: Iterable[Watcher],
+    ) -> None:
+        """Hand out what a list shows. What it does not show has failed with it, or has to be asked for by a GET.
+
+        *watchers* are those who hear how the list itself ended.
+        """
         # A list may lag behind: what a GET called gone is asked for before it is there again.
         doubtful = {key for key in shown if self._journal.is_gone(key)}
         for key, reading in shown.items():
             if key not in doubtful:
-                self._hand_out(key, reading, number, began)
+                self._hand_out(key, reading, number, began, self._following(key))
         if failure is None or concerns_the_list_alone(failure):
             self._ask_for_the_rest(shown.keys() - doubtful, number)
         else:
             for key in list(self._followers):
                 if key not in shown or ends_a_wait(failure):
-                    self._hand_out(key, failure, number, began, to_watchers=False)
-        for watcher in [one for one in self._watchers if one.joined < number]:
+                    self._hand_out(key, failure, number, began, ())
+        for watcher in [one for one in watchers if one.joined < number]:
             watcher.hear_list(failure, shown, doubtful)
             self._tell(watcher)
 
@@ -407,16 +419,23 @@ class Lookout:
                 if key not in shown and follower.joined < number:
                     follower.ask(key, now)
 
+    def _following(self, key: str) -> list[Watcher]:
+        return [one for one in self._watchers if one.follows(key)] if self._watchers else []
+
     def _hand_out(
-        self, key: str, outcome: Reading | VPSError, number: int, began: float, *, to_watchers: bool = True
+        self, key: str, outcome: Reading | VPSError, number: int, began: float, watchers: Iterable[Watcher]
     ) -> None:
-        """Let all who follow *key* hear what the look *number* brought of it, if they came before it began."""
+        """Let all who wait for *key*, and *watchers*, hear what the look *number* brought of it.
+
+        They must have come before it began.
+        """
         told: Outcome = outcome
         if isinstance(outcome, Reading) and not self._journal.note(key, outcome):
             told = None
         now = self._clock.now()
-        watchers = [one for one in self._watchers if one.follows(key)] if to_watchers and self._watchers else ()
-        for follower in (*self._followers.get(key, ()), *watchers):
+        failure = told if isinstance(told, VPSError) else None
+        waiting = [one for one in self._followers.get(key, ()) if _concerns(one, failure, began)]
+        for follower in (*waiting, *watchers):
             if follower.joined >= number:
                 continue
             if key in follower.asks:
@@ -433,6 +452,14 @@ class Lookout:
             follower.wake()
         else:
             self._schedule.moved(follower)
+
+
+def _concerns(follower: Follower, failure: VPSError | None, began: float) -> bool:
+    """Return whether *follower* is to hear that a look begun at *began* failed, if it did.
+
+    Not one who was patient enough to need no look yet: it does not lose its patience with that of others.
+    """
+    return failure is None or began >= follower.early or ends_a_wait(failure)
 
 
 def ends_a_wait(error: VPSError) -> bool:
