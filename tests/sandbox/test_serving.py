@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 
 import httpx
+import pytest
 
 from starlette.responses import PlainTextResponse
 
+from vpsorg_async.sandbox import Sandbox
 from vpsorg_async.sandbox._delivery import CONNECTION
 from vpsorg_async.sandbox._serving import ServerThread
 
@@ -27,3 +30,21 @@ def test_no_part_of_an_answer_waits_for_another_s_acknowledgement():
         thread.stop()
 
     assert answer.text == "True"
+
+
+@pytest.mark.parametrize("end", [40, -1], ids=["within the head", "within the body"])
+def test_half_a_request_is_none_and_no_fault_of_the_sandbox(caplog, end):
+    """The client hangs up: nothing is done, and nothing is logged as an error."""
+    body = b'{"name": "a", "plan_id": 1, "os_id": 5, "location": "us-west"}'
+    head = "POST /api/v1/servers/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer vps_sandbox\r\n"
+    request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    sandbox = Sandbox()
+
+    with sandbox.serve() as base_url:
+        with socket.create_connection(("127.0.0.1", httpx.URL(base_url).port)) as client:
+            client.sendall(request[:end])
+        httpx.get(f"{base_url}/servers/")
+
+    assert [call.method for call in sandbox.calls] == ["GET"]
+    assert sandbox.servers == []
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -7,7 +7,7 @@ import json
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
@@ -52,18 +52,22 @@ class _Path:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        response, faults = await exchange(self._backend, self._methods, request)
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            # Half a request is none: nothing is done, and nobody waits for an answer.
+            return
+        response, faults = exchange(self._backend, self._methods, request, body)
         await deliver(response, faults, self._backend.clock, request, send)
 
 
-async def exchange(
-    backend: Backend, methods: Mapping[str, Endpoint] | None, request: Request
+def exchange(
+    backend: Backend, methods: Mapping[str, Endpoint] | None, request: Request, body: bytes
 ) -> tuple[Response, tuple[Fault, ...]]:
-    """Answer one request. Every exchange passes here, with all its effects between two awaits.
+    """Answer one request. Every exchange passes here, with all its effects at once.
 
     Returns the answer, and the faults by which it still has to be delivered.
     """
-    body = await request.body()
     with backend.lock:
         now = backend.clock.now()
         faults = backend.faults.strike(
