@@ -359,6 +359,8 @@ class RawServer(LoopThread):
         super().__init__()
         self.requests: list[Request] = []
         self.base_url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}{PREFIX}"
+        # How many replies have been performed to their end.
+        self.performed = 0
         self._tls = tls
         self._rules: list[tuple[str, str | re.Pattern[str], collections.deque[Answer]]] = []
         self._to_refuse = 0
@@ -427,6 +429,8 @@ class RawServer(LoopThread):
             peer.idle = False
             request = await _read_request(head, peer)
             await self._perform(self._reply_to(request), peer)
+            self.performed += 1
+            self._changed()
             if request.headers.get("connection", "").lower() == "close":
                 return
 

@@ -1,4 +1,4 @@
-"""The token: put on a copy of each request, for the API's own origin only."""
+"""The token: lent to requests for the API's own origin only, and struck out of what answers quote."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import attrs
-import httpx
 
 from .._errors import ConfigurationError
 
@@ -19,6 +18,9 @@ from .._errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    import httpx
+
+    Origin = tuple[str, str, int | None]
     Token = str | Callable[[], str | Awaitable[str]]
 
 
@@ -85,7 +87,7 @@ def _header(token: Hidden) -> Secret:
     return Secret(_SCHEME + token.value.encode("ascii"))
 
 
-def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
+def origin_of(url: httpx.URL) -> Origin:
     """Return scheme, host and port, the port of the scheme where none is given."""
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
@@ -95,24 +97,18 @@ class Authorizer:
 
     def __init__(self, token: Hidden, base_url: httpx.URL) -> None:
         self._source = token.value if callable(token.value) else None
-        self._value = _NONE if self._source else _header(token)
+        self._value = NO_TOKEN if self._source else _header(token)
         self._origin = origin_of(base_url)
 
-    async def authorize(self, request: httpx.Request) -> tuple[httpx.Request, Secret]:
-        """Return a copy of *request* with the token on it, and what it bears; for another origin, *request* itself.
+    async def token_for(self, request: httpx.Request) -> Secret:
+        """Return what *request* is to bear in its `Authorization` header; for another origin, nothing.
 
         Raises:
             ConfigurationError: the token's callable raised, or gave no usable token.
         """
         if origin_of(request.url) != self._origin:
-            return request, _NONE
-        value = self._value if self._source is None else await _ask(self._source)
-        authorized = httpx.Request(
-            request.method, request.url, headers=request.headers, stream=request.stream, extensions=request.extensions
-        )
-        others = [item for item in request.headers.raw if item[0].lower() != b"authorization"]
-        authorized.headers = httpx.Headers([*others, (b"Authorization", value)])
-        return authorized, value
+            return NO_TOKEN
+        return self._value if self._source is None else await _ask(self._source)
 
 
 async def _ask(source: Callable[[], str | Awaitable[str]]) -> Secret:
@@ -134,9 +130,10 @@ def _mask_record(record: logging.LogRecord) -> bool:
     return True
 
 
-_NONE = Secret()
+NO_TOKEN = Secret()
+"""What a request to another origin bears."""
 
-ON_THE_WIRE: ContextVar[Secret] = ContextVar("ON_THE_WIRE", default=_NONE)
+ON_THE_WIRE: ContextVar[Secret] = ContextVar("ON_THE_WIRE", default=NO_TOKEN)
 """What the exchange under way in this task bears: httpcore logs the heads of answers, which may quote it."""
 
 for _name in ("connection", "http11", "http2", "proxy", "socks"):

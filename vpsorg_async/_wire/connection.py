@@ -1,111 +1,202 @@
-"""One connection to one origin, one exchange at a time, that tells whether a byte of the request has left."""
+"""One connection to one origin, one exchange at a time: anyio's stream, read by httptools."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TYPE_CHECKING, Any, Self
+import contextlib
+import re
+import select
+import ssl
+
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.abc
 import httpx
 
+from anyio.streams.tls import TLSAttribute, TLSStream
+
+from .authorizing import Secret
 from .call import EXTENSION, CallState
+from .parsing import AnswerParser
 
 
 if TYPE_CHECKING:
-    import ssl
+    from collections.abc import Callable
 
-IDLE_SECONDS = 30.0
-"""An idle connection older than this is closed when its turn comes (assumed; servers close after 5 to 75 s)."""
-
-_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_SECONDS)
-_CONNECTED = ".connect_tcp.complete"
-_SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
-
+    from .answer import RawAnswer
+    from .authorizing import Origin
 
 CLOSING_SECONDS = 2.0
 """How long closing may hold up a cancel (assumed)."""
 
+_AT_ONCE = 64 * 1024
 
-class _Outgoing(httpx.AsyncByteStream):
-    """A request's body. httpcore leaves its generator half-way when sending is cut short: here it is ended."""
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# RFC 9110, 5.5: no control character but the tab, and no white space around.
+_VALUE = rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?"
+_HEAD = re.compile(rb"%b [!-~]+ HTTP/1\.1\r\n(?:%b: %b\r\n)+\r\n" % (_TOKEN, _TOKEN, _VALUE))
 
-    def __init__(self, stream: Any) -> None:
-        self._chunks: AsyncIterator[bytes] = aiter(stream)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        return await anext(self._chunks)
-
-    async def aclose(self) -> None:
-        if isinstance(self._chunks, AsyncGenerator):
-            with anyio.move_on_after(CLOSING_SECONDS, shield=True):
-                await self._chunks.aclose()
+_GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError, OSError)
 
 
 class Connection:
-    """A pool of a single connection of httpx's own transport, which reconnects by itself when the peer has closed.
+    """A socket, opened by its first exchange. Whoever's exchange raises, or is cancelled, closes it."""
 
-    httpcore looks before each use whether the idle socket is readable: an EOF, or bytes that nobody asked for, end it.
-    """
+    def __init__(self, origin: Origin, ssl_context: Callable[[], ssl.SSLContext]) -> None:
+        self._origin = origin
+        self._ssl_context = ssl_context
+        self._stream: anyio.abc.ByteStream | None = None
+        # What it stands on: the stream itself, or what TLS goes through.
+        self._socket: anyio.abc.SocketStream | None = None
+        self._raw: Any = None
 
-    def __init__(self, ssl_context: ssl.SSLContext, proxy: httpx.Proxy | None) -> None:
-        self._transport = httpx.AsyncHTTPTransport(verify=ssl_context, trust_env=False, limits=_ONE, proxy=proxy)
-        # What TLS stands on: httpcore forgets it, open, when a handshake is cancelled.
-        self._socket: Any = None
-
-    async def exchange(self, request: httpx.Request) -> httpx.Response:
-        """Send *request* and return the answer, its body unread.
+    async def exchange(self, request: httpx.Request, token: Secret) -> RawAnswer:
+        """Send *request* with *token* on it and return the answer, its body as far as it came.
 
         Sets `CallState.sent` of the request's call at the moment when the first byte is handed to the stream: from then
         on the API may carry it out.
 
+        Raises:
+            httpx.TransportError: no answer came.
+
         Cancellation: the request may have been sent; the connection must be closed.
         """
+        # Masked where a traceback shows the locals of what sends it.
+        message = Secret(_head_of(request, token) + await _body_of(request))
+        stream = self._stream or await self._connect()
         state: CallState | None = request.extensions.get(EXTENSION)
-
-        async def trace(event: str, info: dict[str, Any]) -> None:
-            if event.endswith(_CONNECTED):
-                self._socket = info["return_value"]
-            # A CONNECT to a proxy is not the request yet.
-            elif state is not None and event in _SENDING and info["request"].method != b"CONNECT":
-                state.sent = True
-
-        body = _Outgoing(request.stream)
-        traced = httpx.Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            stream=body,
-            extensions={**request.extensions, "trace": trace},
-        )
-        try:
-            return await self._transport.handle_async_request(traced)
-        except AttributeError as error:
-            # httpcore asks for a socket's name when a handshake is done; uvloop has no socket for one reset by then.
-            if error.name != "getpeername":
-                raise
-            raise httpx.ReadError("the connection was reset as soon as it was there") from error
-        finally:
-            await body.aclose()
+        if state is not None:
+            state.sent = True
+        # One who answers without reading all may end the connection: what cannot be sent may yet be answered.
+        with contextlib.suppress(*_GONE):
+            await stream.send(message)
+        parser = AnswerParser(request.method)
+        while not parser.done:
+            try:
+                data = await stream.receive(_AT_ONCE)
+            except anyio.EndOfStream:
+                break
+            except _GONE as error:
+                return parser.finish(httpx.ReadError(_words(error)))
+            parser.feed(data)
+        return parser.finish()
 
     @property
-    def has_unasked_bytes(self) -> bool:
-        """Whether bytes came behind the last answer: httpcore would take them for the next call's."""
-        for held in self._transport._pool.connections:  # noqa: SLF001 - httpx and httpcore tell it nowhere else
-            innermost: Any = held
-            # A connection by way of a proxy is one around another.
-            while innermost is not None and not hasattr(innermost, "_h11_state"):
-                innermost = getattr(innermost, "_connection", None)
-            if innermost is not None and innermost._h11_state.trailing_data[0]:  # noqa: SLF001 - the same
-                return True
-        return False
+    def is_quiet(self) -> bool:
+        """Whether it may bear another exchange: open, and with no bytes that nobody asked for.
+
+        They would be taken for the next call's answer. A socket that is readable has some, or has ended; what anyio has
+        taken from it already stands in its own queue, and what TLS has, in its buffers.
+        """
+        if self._raw is None or _readable(self._raw.fileno()):
+            return False
+        protocol = getattr(self._socket, "_protocol", None)
+        if protocol is not None and protocol.read_queue:
+            return False
+        if not isinstance(self._stream, TLSStream):
+            return True
+        try:
+            return not self._stream.extra(TLSAttribute.ssl_object).read(1)  # noqa: S610 - anyio's, not Django's
+        except ssl.SSLWantReadError:
+            return True
+        except ssl.SSLError:
+            return False
+
+    async def _connect(self) -> anyio.abc.ByteStream:
+        """Open the socket.
+
+        Raises:
+            httpx.ConnectError: nobody answers there, or not in TLS, or with a certificate that does not verify.
+
+        Cancellation: what is open by then is closed by `aclose`.
+        """
+        scheme, host, port = self._origin
+        if scheme not in ("http", "https") or port is None:
+            raise httpx.UnsupportedProtocol(f"a request to {scheme}:// cannot be sent")
+        context = self._ssl_context() if scheme == "https" else None
+        try:
+            self._socket = await anyio.connect_tcp(host, port)
+            self._raw = self._socket.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - the same
+            self._stream = self._socket if context is None else await _sealed(self._socket, host, context)
+        except (*_GONE, anyio.EndOfStream, UnicodeError) as error:
+            raise httpx.ConnectError(_words(error)) from error
+        except AttributeError as error:
+            # anyio asks a socket for its addresses; uvloop has none for one that is reset already.
+            if error.obj is not None:
+                raise
+            raise httpx.ConnectError("the connection was reset as soon as it was there") from error
+        return self._stream
 
     async def aclose(self) -> None:
-        """Close the socket."""
-        try:
-            await self._transport.aclose()
-        finally:
-            if self._socket is not None:
-                await self._socket.aclose()
+        """Close the socket, with no word to the other side: nothing of an exchange is open."""
+        if self._socket is not None:
+            await self._socket.aclose()
+
+
+async def _sealed(socket: anyio.abc.SocketStream, host: str, context: ssl.SSLContext) -> TLSStream:
+    context.set_alpn_protocols(["http/1.1"])
+    # A close without the handshake for it is no attack on answers that tell their length, and the others must be JSON.
+    return await TLSStream.wrap(
+        socket, server_side=False, hostname=host, ssl_context=context, standard_compatible=False
+    )
+
+
+def _head_of(request: httpx.Request, token: Secret) -> bytes:
+    """Return the request line and the headers as bytes on the wire.
+
+    Raises:
+        httpx.LocalProtocolError: one of them would not be read as it was given.
+    """
+    headers = request.headers.raw
+    if token:
+        headers = [item for item in headers if item[0].lower() != b"authorization"]
+        headers.append((b"Authorization", token))
+    line = b"%b %b HTTP/1.1\r\n" % (request.method.encode("latin-1", "replace"), request.url.raw_path)
+    head = b"".join([line, *[b"%b: %b\r\n" % item for item in headers], b"\r\n"])
+    if not _HEAD.fullmatch(head) or head.count(b"\n") != len(headers) + 2:
+        raise httpx.LocalProtocolError("the method, the path or a header has a character that it must not have")
+    return head
+
+
+async def _body_of(request: httpx.Request) -> bytes:
+    """Return the body as bytes on the wire: whole before a byte is sent, so that what is wrong with it costs nothing.
+
+    Raises:
+        httpx.LocalProtocolError: it is not as long as its Content-Length says.
+
+    Cancellation: a generator that gives it is ended.
+    """
+    stream = request.stream
+    body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await _joined(stream)
+    if "Transfer-Encoding" in request.headers:
+        return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+    if len(body) != int(request.headers.get("Content-Length", "0")):
+        raise httpx.LocalProtocolError("the body is not as long as its Content-Length says")
+    return body
+
+
+async def _joined(stream: Any) -> bytes:
+    chunks = aiter(stream)
+    try:
+        return b"".join([chunk async for chunk in chunks])
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            with anyio.move_on_after(CLOSING_SECONDS, shield=True):
+                await chunks.aclose()
+
+
+def _readable(number: int) -> bool:
+    """Return whether the socket of that number has bytes or has ended; one that is closed (-1) has ended."""
+    if number < 0:
+        return True
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(number, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([number], [], [], 0)[0])
+
+
+def _words(error: BaseException) -> str:
+    """Return what went wrong; anyio's own errors say it in what caused them."""
+    return str(error) or str(error.__cause__ or "") or type(error).__name__

@@ -12,20 +12,25 @@ import anyio
 import attrs
 import httpx
 
-from .authorizing import origin_of
-from .connection import CLOSING_SECONDS, IDLE_SECONDS, Connection
+from .authorizing import NO_TOKEN, origin_of
+from .connection import CLOSING_SECONDS, Connection
+from .proxied import ProxiedConnection
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Origin = tuple[str, str, int | None]
+    from .answer import RawAnswer
+    from .authorizing import Origin, Secret
+
+IDLE_SECONDS = 30.0
+"""An idle connection older than this is closed when its turn comes (assumed; servers close after 5 to 75 s)."""
 
 
 @attrs.frozen
 class _Idle:
     origin: Origin
-    connection: Connection
+    connection: Connection | ProxiedConnection
     since: float
 
 
@@ -38,7 +43,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     """
 
     tells_sent = True
-    """`CallState.sent` is set when the first byte leaves, not before."""
+    """See `Exchanger`."""
 
     def __init__(
         self,
@@ -48,12 +53,12 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         size: int = 100,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        # What httpx imports with its first connection: by then a process may have no descriptor left to open it with.
-        import httpcore  # noqa: F401, PLC0415
-
         self._make_ssl_context = make_ssl_context
         self._ssl_context: ssl.SSLContext | None = None
         self._bare_context: ssl.SSLContext | None = None
+        if proxy is not None:
+            # What httpx imports with its first connection: by then a process may have no descriptor left to open it.
+            import httpcore  # noqa: F401, PLC0415
         self._proxy = proxy
         self._size = size
         self._idle_seconds = idle_seconds
@@ -62,33 +67,36 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._in_use = 0
         self._closed = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send *request* on a free connection or a new one; the body is to be read, and the answer closed.
+    async def exchange(self, request: httpx.Request, token: Secret) -> RawAnswer:
+        """Send *request* with *token* on it, unless that is empty, and return the answer.
 
         Raises:
             httpx.TransportError: no answer came.
 
-        Cancellation: the connection taken is closed, and so are those that had to go before it was used. From the
-        answer on the connection is the body's: its `aclose` gives it back if all was read, and closes it if not.
+        Cancellation: the connection taken is closed, and so are those that had to go before it was used.
         """
         origin = origin_of(request.url)
         connection, unwanted = self._take(origin)
+        kept = False
         try:
             while unwanted:
                 await _close(unwanted[-1])
                 unwanted.pop()
-            response = await connection.exchange(request)
-        except BaseException:
+            answer = await connection.exchange(request, token)
+            kept = answer.reusable and self._give_back(origin, connection)
+        finally:
             for one in unwanted:
                 await _close(one)
-            await self.discard(connection)
-            raise
-        return httpx.Response(
-            response.status_code,
-            headers=response.headers,
-            stream=_Body(self, origin, connection, response),
-            extensions=response.extensions,
-        )
+            if not kept:
+                await self._discard(connection)
+        return answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send *request* as it is: for those who put the pool under a transport of their own."""
+        answer = await self.exchange(request, NO_TOKEN)
+        extensions = {"http_version": b"HTTP/1.1", "reason_phrase": answer.reason}
+        stream = _Body(answer.body, answer.trouble)
+        return httpx.Response(answer.status, headers=answer.headers, stream=stream, extensions=extensions)
 
     async def aclose(self) -> None:
         """Close the free connections; those in use are closed when their exchanges end."""
@@ -97,91 +105,80 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         for idle in free:
             await _close(idle.connection)
 
-    def give_back(self, origin: Origin, connection: Connection) -> bool:
+    def _give_back(self, origin: Origin, connection: Connection | ProxiedConnection) -> bool:
         """Return whether the connection was kept; if not, the caller closes it."""
         if not self._closed:
             self._free.append(_Idle(origin, connection, time.monotonic()))
             self._in_use -= 1
         return not self._closed
 
-    async def discard(self, connection: Connection) -> None:
+    async def _discard(self, connection: Connection | ProxiedConnection) -> None:
         """Close the connection of an exchange that did not end cleanly."""
         try:
             await _close(connection)
         finally:
             self._in_use -= 1
 
-    def _take(self, origin: Origin) -> tuple[Connection, list[Connection]]:
+    def _take(self, origin: Origin) -> tuple[Connection | ProxiedConnection, list[Connection | ProxiedConnection]]:
         """Return a connection for an exchange, and those that the caller closes before it is used."""
         fresh = time.monotonic() - self._idle_seconds
-        connection = self._take_free(origin, fresh) or Connection(self._context_for(origin), self._proxy)
+        unwanted: list[Connection | ProxiedConnection] = []
+        connection = self._take_free(origin, fresh, unwanted) or self._new(origin)
         self._in_use += 1
-        unwanted = []
         while self._free and (self._free[0].since < fresh or self._in_use + len(self._free) > self._size):
             unwanted.append(self._free.pop(0).connection)
         return connection, unwanted
 
-    def _take_free(self, origin: Origin, fresh: float) -> Connection | None:
+    def _take_free(
+        self, origin: Origin, fresh: float, unwanted: list[Connection | ProxiedConnection]
+    ) -> Connection | ProxiedConnection | None:
+        """Return one that may bear another exchange; those that may not become *unwanted*."""
         for number in reversed(range(len(self._free))):
             idle = self._free[number]
             if idle.origin == origin and idle.since >= fresh:
-                return self._free.pop(number).connection
+                del self._free[number]
+                if idle.connection.is_quiet:
+                    return idle.connection
+                unwanted.append(idle.connection)
         return None
 
-    def _context_for(self, origin: Origin) -> ssl.SSLContext:
-        if origin[0] != "https" and (self._proxy is None or self._proxy.url.scheme != "https"):
-            # Asked for and never used, so one that trusts nobody will do: loading certificates takes time.
-            self._bare_context = self._bare_context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            return self._bare_context
+    def _new(self, origin: Origin) -> Connection | ProxiedConnection:
+        if self._proxy is None:
+            return Connection(origin, self._trusting)
+        return ProxiedConnection(self._context_for(origin), self._proxy)
+
+    def _trusting(self) -> ssl.SSLContext:
         self._ssl_context = self._ssl_context or self._make_ssl_context()
         return self._ssl_context
 
+    def _context_for(self, origin: Origin) -> ssl.SSLContext:
+        if origin[0] == "https" or (self._proxy is not None and self._proxy.url.scheme == "https"):
+            return self._trusting()
+        # Asked for and never used, so one that trusts nobody will do: loading certificates takes time.
+        self._bare_context = self._bare_context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return self._bare_context
+
 
 class _Body(httpx.AsyncByteStream):
-    """An answer's body. An iterator: an async generator that is left half-way would outlive its call."""
+    """An answer's body, which has come. An iterator: an async generator left half-way would outlive its call."""
 
-    def __init__(self, pool: ConnectionPool, origin: Origin, connection: Connection, response: httpx.Response) -> None:
-        self._pool = pool
-        self._origin = origin
-        # `None` once it has been given back or closed.
-        self._connection: Connection | None = connection
-        self._response = response
-        self._chunks = aiter(response.stream)  # type: ignore[arg-type]
-        self._whole = False
+    def __init__(self, body: bytes, trouble: Exception | None) -> None:
+        self._unread = body
+        self._trouble = trouble
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        try:
-            return await anext(self._chunks)
-        except StopAsyncIteration:
-            self._whole = True
-            raise
-
-    async def aclose(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        try:
-            if self._whole:
-                await self._response.aclose()
-                if not connection.has_unasked_bytes and self._pool.give_back(self._origin, connection):
-                    return
-        except BaseException:
-            await self._pool.discard(connection)
-            raise
-        await self._pool.discard(connection)
-        await self._exhaust()
-
-    async def _exhaust(self) -> None:
-        """End the generators of httpx and httpcore underneath: on a closed socket they raise once they are empty."""
-        with anyio.move_on_after(CLOSING_SECONDS, shield=True), contextlib.suppress(Exception):
-            while True:
-                await anext(self._chunks)
+        body, self._unread = self._unread, b""
+        if body:
+            return body
+        if self._trouble is not None:
+            raise self._trouble
+        raise StopAsyncIteration
 
 
-async def _close(connection: Connection) -> None:
+async def _close(connection: Connection | ProxiedConnection) -> None:
     """Close it. What goes wrong is of no interest, and must not stand in for a cancel that brought us here."""
     with anyio.move_on_after(CLOSING_SECONDS, shield=True), contextlib.suppress(Exception):
         await connection.aclose()

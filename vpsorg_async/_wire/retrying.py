@@ -17,6 +17,8 @@ from .budget import RetryBudget
 from .call import EXTENSION, OBSERVER, REPEAT_BY_METHOD, AnswerLostError, CallOptions, CallState, Repeat
 from .classify import LEAVES_DOUBT, Again, Kind, Verdict, classify, kind_of_answer, read_date, read_retry_after
 from .exchange import Failure, exchange
+from .foreign import Foreign
+from .pool import ConnectionPool
 
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from .._events import Events
     from .._lifetime import Lifetime
     from .authorizing import Authorizer
+    from .foreign import Exchanger
     from .pacing import Gate
 
 MAX_REDIRECTS = 3
@@ -93,7 +96,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
         from tenacity import AsyncRetrying  # noqa: PLC0415
 
         self._retrying = AsyncRetrying
-        self._inner = inner
+        self._inner: Exchanger = inner if isinstance(inner, ConnectionPool) else Foreign(inner)
         self._authorizer = authorizer
         self._gate = gate
         self._clock = clock

@@ -1,0 +1,205 @@
+"""One connection: what it leaves behind for the next call, and what it never sends."""
+
+from __future__ import annotations
+
+import anyio
+import httpx
+import pytest
+
+from tests.helpers import detail
+from tests.helpers_api import TOKEN, client_of
+from tests.rawserver import RawServer, certificates, drip, hang, json, raw
+from vpsorg_async import APIConnectionError, Client, OutcomeUnknownError
+
+
+pytestmark = pytest.mark.anyio
+
+GOOD = json(200, detail(7)).data
+AT_ONCE = 64 * 1024
+FOREIGN = json(200, detail(666)).data
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def server(request):
+    with RawServer(tls=certificates().valid if request.param else None) as running:
+        running.answer("GET", "/servers/8/", json(200, detail(8)))
+        yield running
+
+
+def client(server, **options):
+    return client_of(server, ssl_context=certificates().trust, **options)
+
+
+class TestUnasked:
+    @pytest.mark.parametrize(
+        "unasked", [FOREIGN, b"x", b"\r\n\r\n", bytes(200_000)], ids=["answer", "x", "lines", "much"]
+    )
+    @pytest.mark.parametrize("apart", [False, True], ids=["at once", "apart"])
+    async def test_bytes_that_nobody_asked_for_are_nobody_s_answer(self, server, unasked, apart):
+        """P1: whether they come with the answer or after it, they end the connection, and no call sees them."""
+        reply = raw(GOOD + unasked, close=False)
+        server.answer("GET", "/servers/7/", drip(reply, len(GOOD)) if apart else reply)
+
+        async with client(server) as asking:
+            for turn in range(10):
+                first = await asking.servers.get(7)
+                await server.until(lambda done=2 * turn + 1: server.performed >= done)
+                second = await asking.servers.get(8)
+
+                assert (first.id, second.id) == (7, 8)
+                await server.until(lambda done=2 * turn + 2: server.performed >= done)
+
+    async def test_nor_do_those_that_were_read_with_the_answer(self, server):
+        """P1: an answer that ends where a piece of what was read ends; the rest stands in a queue of anyio's."""
+        one = json(200, detail(7, hostname="x" * 60_000)).data
+        whole = json(200, detail(7, hostname="x" * (60_000 + AT_ONCE - len(one)))).data
+        assert len(whole) == AT_ONCE
+        server.answer("GET", "/servers/7/", raw(whole + FOREIGN, close=False))
+
+        async with client(server) as asking:
+            for turn in range(10):
+                first = await asking.servers.get(7)
+                await server.until(lambda done=2 * turn + 1: server.performed >= done)
+                second = await asking.servers.get(8)
+
+                assert (first.id, second.id) == (7, 8)
+                await server.until(lambda done=2 * turn + 2: server.performed >= done)
+
+    async def test_an_answer_longer_than_a_read_is_not_left_half_way(self, server):
+        """The next call's answer begins where this one's ends."""
+        long = json(200, detail(7, hostname="x" * 1_000_000))
+        server.answer("GET", "/servers/7/", [long, json(200, detail(7))])
+
+        async with client(server) as asking:
+            first, second = await asking.servers.get(7), await asking.servers.get(7)
+
+        assert (len(first.hostname), second.hostname) == (1_000_000, detail()["hostname"])
+        assert [request.connection for request in server.requests] == [1, 1]
+
+
+class TestSending:
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"X-A": "a\r\nX-B: b"},
+            {"X-A": "a\nb"},
+            {"X-A": "a\x00b"},
+            {"X-A\r\nX-B": "b"},
+            {"X A": "b"},
+            {"": "b"},
+            {"X-A": " a"},
+        ],
+    )
+    async def test_a_header_that_would_be_read_otherwise_is_not_sent(self, server, headers):
+        """T3: by hand, on the client underneath."""
+        async with client(server) as asking:
+            with pytest.raises(APIConnectionError, match="a character that it must not have") as caught:
+                await asking.http.get("/servers/8/", headers=headers)
+
+        assert caught.value.sent is False
+        assert server.requests == []
+
+    @pytest.mark.parametrize("method", ["GET /x HTTP/1.1\r\nX-A:", "G ET", "GÉT"])
+    async def test_nor_is_a_method(self, server, method):
+        """T3: the same."""
+        async with client(server) as asking:
+            with pytest.raises(APIConnectionError, match="a character that it must not have"):
+                await asking.http.request(method, "/servers/8/")
+
+        assert server.requests == []
+
+    async def test_a_body_in_pieces_arrives_whole(self, server):
+        server.answer("PUT", "/x/", json(200, {}))
+
+        async def pieces():
+            yield b"one "
+            yield b""
+            yield b"two"
+
+        async with client(server) as asking:
+            await asking.http.put("/x/", content=pieces())
+            await asking.http.put("/x/", content=pieces(), headers={"Content-Length": "7"})
+
+        assert [request.body for request in server.requests] == [b"one two", b"one two"]
+
+    async def test_a_body_that_fails_is_not_sent_by_halves(self, server):
+        async def pieces():
+            yield b"one "
+            raise LookupError("no more")
+
+        async with client(server) as asking:
+            with pytest.raises(LookupError, match="no more"):
+                await asking.http.put("/x/", content=pieces())
+
+        assert server.requests == []
+
+    async def test_a_large_body_is_sent_whole(self, server):
+        server.answer("POST", "/x/", json(200, {}))
+
+        async with client(server) as asking:
+            await asking.http.post("/x/", content=bytes(5_000_000))
+
+        assert len(server.requests[0].body) == 5_000_000
+
+    async def test_a_head_has_no_body_and_the_connection_goes_on(self, server):
+        server.answer("HEAD", "/servers/8/", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n", close=False))
+
+        async with client(server) as asking:
+            assert (await asking.http.head("/servers/8/")).status_code == 200
+            assert (await asking.servers.get(8)).id == 8
+
+        assert [request.connection for request in server.requests] == [1, 1]
+
+
+class TestCancelling:
+    async def test_a_cancelled_call_s_answer_goes_to_nobody(self, server):
+        """P1: its connection is closed."""
+        server.answer("GET", "/servers/7/", hang())
+
+        async with client(server) as asking:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(asking.servers.get, 7)
+                await server.arrived(1)
+                tasks.cancel_scope.cancel()
+            assert (await asking.servers.get(8)).id == 8
+
+        assert [request.connection for request in server.requests] == [1, 2]
+
+    async def test_a_cancel_within_the_handshake_leaves_no_socket(self):
+        """P1: of TLS, with one who accepts and says nothing."""
+        hello, ended = anyio.Event(), anyio.Event()
+
+        async def accept(stream):
+            async with stream:
+                await stream.receive()
+                hello.set()
+                with pytest.raises(anyio.EndOfStream):
+                    await stream.receive()
+            ended.set()
+
+        async with (
+            await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(listener.serve, accept)
+            port = listener.extra(anyio.abc.SocketAttribute.local_port)
+            async with Client(TOKEN, base_url=f"https://127.0.0.1:{port}/api/v1") as asking:
+                async with anyio.create_task_group() as calls:
+                    calls.start_soon(asking.servers.get, 7)
+                    await hello.wait()
+                    calls.cancel_scope.cancel()
+                with anyio.fail_after(5):
+                    await ended.wait()
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_create_whose_sending_broke_may_have_been_carried_out(server):
+    """C5: from the first byte on."""
+    server.answer("POST", "/x/", raw(b"", close=True))
+
+    async with client(server) as asking:
+        with pytest.raises(OutcomeUnknownError):
+            await asking.http.post("/x/", content=b"12345")
+
+    assert len(server.requests) == 1
+    assert isinstance(asking.http, httpx.AsyncClient)
