@@ -191,14 +191,13 @@ class Client:
             events=events,
             options=options,
         )
-        self._http = httpx.AsyncClient(
+        self._http = _Http(
             base_url=base_url,
             headers=headers,
             transport=retrying,
             # The bounds of calls are ours, above the retries.
             timeout=httpx.Timeout(None),
             trust_env=False,
-            cookies=_no_cookies(),
         )
         sender = Sender(self._http, lifetime)
         pager = Pager(sender, clock)
@@ -415,7 +414,7 @@ def checked_headers(headers: Mapping[str, str] | None, user_agent: str | None) -
         given["User-Agent"] = f"{user_agent} {sdk}"
     ours = {
         "Accept": "application/json",
-        # What `_wire/exchange.py` decodes within its limits.
+        # What `_wire/answer.py` decodes within its limits.
         "Accept-Encoding": "gzip",
         "Content-Type": "application/json",
         "User-Agent": sdk,
@@ -440,7 +439,25 @@ def default_ssl_context() -> ssl.SSLContext:
     raise ConfigurationError(f"the certificates to trust cannot be loaded: {trouble}; see SSL_CERT_FILE, SSL_CERT_DIR")
 
 
-def _no_cookies() -> Any:
-    from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415 - httpx has imported it by now
+class _NoCookies(httpx.Cookies):
+    """Neither kept nor sent. httpx looks for some in each answer, which takes longer than reading it."""
 
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    def extract_cookies(self, response: httpx.Response) -> None:
+        pass
+
+    def set_cookie_header(self, request: httpx.Request) -> None:
+        pass
+
+
+class _Http(httpx.AsyncClient):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._none = _NoCookies()
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        return self._none
+
+    @cookies.setter
+    def cookies(self, _cookies: object) -> None:
+        raise AttributeError("cookies are neither kept nor sent")
