@@ -291,6 +291,18 @@ class TestRebootBetweenTwoLooks:
             with pytest.raises(WaitTimeoutError):
                 await client.servers.wait_until(7, status="active", poll=POLL, timeout=0.05)
 
+    @pytest.mark.parametrize("status", ["starting", "provisioning", "stopped", "migrating"])
+    async def test_what_was_seen_on_its_way_is_no_baseline(self, server, status):
+        """W2: getting to `active` moved `updated_at`, and a replica that lags shows that just after the command."""
+        accept(server, "reboot", date=DATE)
+        tell(server, look(status, updated_at=BEFORE), look(updated_at=AFTER))
+
+        async with client_of(server) as client:
+            await client.servers.get(7)
+            await client.servers.reboot(7)
+            with pytest.raises(WaitTimeoutError):
+                await client.servers.wait_until(7, status="active", poll=POLL, timeout=0.05)
+
     @pytest.mark.parametrize("change", ["update", "replace"])
     async def test_a_change_of_ours_in_between_spoils_the_baseline(self, server, change):
         """W2: a rename by this client counts as little as one by somebody else."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from ._lifecycle import Command, Reading, took_effect
+from ._models import ServerStatus
 
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Change:
     Attributes:
         server_id: whose.
         began: when its call began, in seconds on the client's clock.
-        baseline: `updated_at` of a reading that ended before, with no other change of this client in between.
+        baseline: `updated_at` of a reading that ended before and showed it active, with no other change of this client
+            in between.
         own: the command that it is, if it is one.
         earlier: the command that counts in its place once it is known that it was not carried out.
         shown: whether its effect has been seen.
@@ -176,7 +178,8 @@ class Journal:
             entry.newest_updated_at = server.updated_at
         if reading.began >= entry.last_began:
             entry.last_began, entry.last_ended = reading.began, reading.ended
-            entry.last_updated_at = server.updated_at
+            # Only of a server at rest: the end of what is under way moves it, also after a command was sent.
+            entry.last_updated_at = server.updated_at if server.status == ServerStatus.ACTIVE else None
         return True
 
     def _entry(self, key: str) -> _Entry:

@@ -99,8 +99,8 @@ class Command:
         answered: when its answer had come, or was given up; infinity: it is on the wire yet.
         lost: whether it was given up, so that nobody knows whether it was carried out.
         date: the API's clock then, from the answer's `Date`.
-        baseline: `updated_at` of a reading that ended before the command was sent, with no other change of this client
-            in between.
+        baseline: `updated_at` of a reading that ended before the command was sent and showed the server active, with no
+            other change of this client in between.
         seen: whether the server that a create made has been seen since, by whatever look.
     """
 
