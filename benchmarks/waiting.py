@@ -136,7 +136,7 @@ async def run(wait: Wait, count: int, scattered: bool) -> Figures:  # noqa: FBT0
     return Figures(trial.app.requests, spent, late)
 
 
-async def memory(count: int) -> float:
+async def memory(count: int, wait: Wait = library) -> float:
     """Return the bytes that one of *count* waits holds after a minute."""
     trial = Trial(seed=count)
     servers = [trial.create(number)[0] for number in range(count)]
@@ -146,7 +146,7 @@ async def memory(count: int) -> float:
         before = tracemalloc.get_traced_memory()[0]
         async with anyio.create_task_group() as group:
             for server_id in servers:
-                group.start_soon(library, client, server_id)
+                group.start_soon(wait, client, server_id)
             await trial.clock.sleep(60)
             held = tracemalloc.get_traced_memory()[0] - before
             group.cancel_scope.cancel()

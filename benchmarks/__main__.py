@@ -1,0 +1,208 @@
+"""Everything measured side by side: `python -m benchmarks`, about ten minutes; `--short` for a look at it.
+
+Every trial has a process of its own; the clients take turns, round after round, so that a ratio is of two figures made
+within seconds of each other. `--write` puts the figures, the tables and the plots into `benchmarks/results/`; with
+`--only` too, which leaves the other parts there as they were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+import sys
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import anyio
+
+from benchmarks import plots, report, waiting
+from benchmarks.peers import NEAR_LIMIT, OURS, PEERS, RAW
+from benchmarks.report import AHEAD_SECONDS, LOOP, Samples
+from benchmarks.running import ROOT, Bench, TrialError, add, load, machine, now, running, versions
+
+
+RESULTS = ROOT / "benchmarks" / "results"
+AHEAD_BY = "/delay-50"
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    rounds: int
+    seconds: float
+    at_once: tuple[int, ...]
+    bursts: tuple[int, ...]
+    life: int
+    imports: int
+    waits: tuple[int, ...]
+
+
+FULL = Scale(3, 0.4, (1, 10, 100, 1_000), (100, 1_000, 10_000), 50_000, 9, (1, 10, 100, 1_000))
+SHORT = Scale(1, 0.2, (1, 100), (100, 1_000), 10_000, 3, (1, 10, 100))
+
+
+class Part:
+    """One part under way: its figures, and who was left out of it."""
+
+    def __init__(self, bench: Bench, peers: Sequence[str], scale: Scale) -> None:
+        self.bench, self.peers, self.scale = bench, peers, scale
+        self.samples: Samples = {}
+        self.left_out: dict[str, str] = {}
+
+    def take_turns(
+        self, trial: Callable[[str], dict[str, dict[str, float]]], *, among: Iterable[str] = PEERS, rounds: int = 0
+    ) -> None:
+        """Measure each peer once, and again, for so many *rounds*."""
+        for number in range(rounds or self.scale.rounds):
+            for peer in (peer for peer in among if peer in self.peers and peer not in self.left_out):
+                print(f"  {number + 1} {peer}", file=sys.stderr, flush=True)
+                try:
+                    add(self.samples, peer, trial(peer))
+                except TrialError as error:
+                    self.left_out[peer] = str(error)
+                    print(f"    {error}", file=sys.stderr, flush=True)
+
+
+def get(part: Part, scheme: str = "http") -> None:
+    arguments = ("--seconds", part.scale.seconds, "--at-once", *part.scale.at_once)
+    part.take_turns(lambda peer: part.bench.measure(peer, "get", *arguments, scheme=scheme))
+
+
+def tls(part: Part) -> None:
+    get(part, "https")
+
+
+def lists(part: Part) -> None:
+    part.take_turns(lambda peer: part.bench.measure(peer, "lists"))
+
+
+def ahead(part: Part) -> None:
+    """The others would take the sum, which is known."""
+    part.take_turns(lambda peer: part.bench.measure(peer, "ahead", prefix=AHEAD_BY), among=[OURS])
+    print(f"  one after another: {AHEAD_SECONDS:g} s", file=sys.stderr)
+
+
+def imports(part: Part) -> None:
+    trial = lambda peer: {"cpu": {"1": part.bench.import_of(peer)}}  # noqa: E731 - one line says it
+    # Once unmeasured: then every module is compiled.
+    unmeasured = Part(part.bench, part.peers, part.scale)
+    unmeasured.take_turns(trial, rounds=1)
+    part.take_turns(trial, rounds=part.scale.imports)
+
+
+def construction(part: Part) -> None:
+    part.take_turns(lambda peer: part.bench.measure(peer, "construct"), among=[OURS, RAW])
+
+
+def burst(part: Part) -> None:
+    """With httpx it would not end: it looks at every call that waits whenever a connection gets free."""
+
+    def trial(peer: str) -> dict[str, dict[str, float]]:
+        figures = {}
+        for connections in (10, 100):
+            arguments = ("--connections", connections, "--at-once", *part.scale.bursts)
+            for measure, values in part.bench.measure(peer, "burst", *arguments).items():
+                figures[f"{measure}, {connections} connections"] = values
+        return figures
+
+    part.take_turns(trial, among=[OURS, NEAR_LIMIT])
+
+
+def life(part: Part) -> None:
+    trial = lambda peer: part.bench.measure(peer, "life", "--calls", part.scale.life)  # noqa: E731 - one line says it
+    part.take_turns(trial, among=[OURS, NEAR_LIMIT], rounds=1)
+
+
+def waits(part: Part) -> None:
+    """On the sandbox's clock, in this process; the requests are exact."""
+    for name, way in ((LOOP, waiting.loop), (OURS, waiting.library)):
+        for count in part.scale.waits:
+            print(f"  {count} {name}", file=sys.stderr, flush=True)
+            figures = anyio.run(waiting.run, way, count, False)
+            values = {"requests": figures.requests, "cpu": figures.cpu, "memory": anyio.run(waiting.memory, count, way)}
+            add(part.samples, name, {measure: {str(count): float(value)} for measure, value in values.items()})
+
+
+PARTS: dict[str, Callable[[Part], None]] = {
+    "get": get,
+    "tls": tls,
+    "lists": lists,
+    "ahead": ahead,
+    "imports": imports,
+    "construction": construction,
+    "burst": burst,
+    "life": life,
+    "waits": waits,
+}
+
+
+def measured(name: str, bench: Bench, peers: Sequence[str], scale: Scale, note: str) -> dict[str, Any]:
+    """Measure one part; return it as it stands in `results.json`."""
+    print(name, file=sys.stderr, flush=True)
+    part, begun, before = Part(bench, peers, scale), now(), load()
+    PARTS[name](part)
+    return {
+        "begun": begun,
+        "rounds": max((len(v) for m in part.samples.values() for s in m.values() for v in s.values()), default=0),
+        "load": [before, load()],
+        "note": note,
+        "left_out": part.left_out,
+        "samples": part.samples,
+    }
+
+
+def write(results: dict[str, Any]) -> None:
+    """Put the figures, the tables and the plots into their folder."""
+    RESULTS.mkdir(exist_ok=True)
+    results = _rounded(results)
+    text = json.dumps(results, indent=1)
+    (RESULTS / "results.json").write_text(re.sub(r"\[\s+([^][{}]*?)\s+\]", _on_one_line, text) + "\n")
+    (RESULTS / "results.md").write_text(report.document(results))
+    for name, plot in report.plots(results).items():
+        (RESULTS / f"{name}.svg").write_text(plots.svg(plot))
+
+
+def _on_one_line(match: re.Match[str]) -> str:
+    return f"[{' '.join(match[1].split())}]"
+
+
+def _rounded(value: Any) -> Any:
+    """Return *value* with floats of five figures."""
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the tables, and write them where that is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a minute or two: one round of little")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER", help=", ".join(PEERS))
+    parser.add_argument("--write", action="store_true", help="into benchmarks/results/")
+    parser.add_argument("--report", action="store_true", help="measure nothing: write the tables of results.json again")
+    parser.add_argument("--note", default="", help="a remark on the run, for the tables")
+    options = parser.parse_args(arguments)
+    file = RESULTS / "results.json"
+    before = json.loads(file.read_text()) if file.exists() and (options.write or options.report) else {"parts": {}}
+    if options.report:
+        write(before)
+        return
+    with running() as bench:
+        scale = SHORT if options.short else FULL
+        found = {name: measured(name, bench, options.peers, scale, options.note) for name in options.only}
+    ordered = {name: (before["parts"] | found)[name] for name in PARTS if name in before["parts"] | found}
+    results = {"machine": machine(), "versions": versions(), "parts": ordered}
+    print(report.document(results))
+    if options.write:
+        write(results)
+
+
+if __name__ == "__main__":
+    main()

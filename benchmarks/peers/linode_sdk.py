@@ -1,0 +1,17 @@
+"""linode_api4: sync, on requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from linode_api4 import Instance, LinodeClient
+
+from benchmarks.peers import TOKEN, Calls
+from benchmarks.shapes import ID, PAGE
+
+
+@contextmanager
+def connect(base: str, connections: int) -> Iterator[Calls]:  # noqa: ARG001 - a thread has one at a time
+    client = LinodeClient(TOKEN, base_url=f"{base}/linode/v4", page_size=PAGE)
+    yield Calls(lambda: client.load(Instance, ID), lambda: list(client.linode.instances()))

@@ -1,0 +1,121 @@
+"""Where a call's time goes: `python -m benchmarks.profile`, by cProfile, in shares of what the client itself spends.
+
+A function's own time counts for the group of its module, a built-in's for the group of who called it; waiting for the
+socket to get readable, and what drives the calls, counts for nobody. cProfile makes small functions look dearer than
+they are: read it as an order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import os
+import pstats
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.peers import vps
+from benchmarks.peers.__main__ import CONNECTIONS, drive
+from benchmarks.running import ROOT, running
+
+
+DRIVER = "what drives the calls"
+GROUPS = (
+    (DRIVER, ("/benchmarks/",)),
+    ("httpx: requests, responses, URLs, headers", ("/httpx/", "/ipaddress.py", "/http/cookiejar.py", "/urllib/")),
+    ("ssl", ("/ssl.py",)),
+    ("anyio: streams, cancel scopes", ("/anyio/",)),
+    ("asyncio: loop, tasks, transports", ("/asyncio/", "/selectors.py")),
+    ("this library: connection and pool", ("vpsorg_async/_wire/connection.py", "vpsorg_async/_wire/pool.py")),
+    ("this library: parser (httptools)", ("vpsorg_async/_wire/parsing.py",)),
+    ("this library: codec (orjson), dates", ("vpsorg_async/_wire/codec.py", "vpsorg_async/_models.py", "/email/")),
+    ("this library: gate and pace", ("vpsorg_async/_wire/pac",)),
+    ("this library: exchange, retries, authorization, deadlines", ("vpsorg_async/_wire/", "vpsorg_async/_clock.py")),
+    ("this library: the calls above the wire", ("vpsorg_async/_",)),
+    ("the system's sockets", ("<socket>",)),
+    ("the standard library's rest", ("",)),
+)
+"""By what a file's path has in it: the first that fits."""
+
+_WAITING = ("method 'poll' of 'select.epoll'", "select.select")
+_SOCKETS = ("method 'send' of '_socket", "method 'recv' of '_socket", "method 'recv_into' of '_socket")
+
+PAGE = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- profile -->", "<!-- end of profile -->"
+
+Function = tuple[str, int, str]
+Entry = tuple[int, int, float, float, Mapping[Function, tuple[int, int, float, float]]]
+
+
+def group_of(file: str) -> str:
+    """Return the group of a source file."""
+    path = file.replace("\\", "/")
+    return next(name for name, marks in GROUPS if any(mark in path for mark in marks))
+
+
+def shares(stats: Mapping[Function, Entry]) -> dict[str, float]:
+    """Return each group's share of the time, the largest first."""
+    spent: Counter[str] = Counter()
+    for (file, _, name), (_, _, own, _, callers) in stats.items():
+        if any(mark in name for mark in _WAITING):
+            continue
+        if any(mark in name for mark in _SOCKETS):
+            spent[group_of("<socket>")] += own
+        elif file != "~" or not callers:
+            spent[group_of(file)] += own
+        else:
+            for (caller, *_), (_, _, through, _) in callers.items():
+                spent[group_of(caller)] += through
+    spent.pop(DRIVER, None)
+    total = sum(spent.values())
+    return {name: value / total for name, value in spent.most_common()}
+
+
+async def profiled(base: str, at_once: int, seconds: float) -> Any:
+    """Return cProfile's account of so many calls at once."""
+    profile = cProfile.Profile()
+    async with vps.connect(base, CONNECTIONS) as calls:
+        await drive(calls.get, at_once, seconds / 5)
+        profile.enable()
+        await drive(calls.get, at_once, seconds)
+        profile.disable()
+    return pstats.Stats(profile).stats  # type: ignore[attr-defined] - not in typeshed
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
+    parser.add_argument("--at-once", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--write", action="store_true", help="into docs/performance.md")
+    parser.add_argument("--tls", action="store_true")
+    options = parser.parse_args(arguments)
+    with running() as bench:
+        os.environ |= bench.trusted
+        base = bench.base("https" if options.tls else "http")
+        found = shares(asyncio.run(profiled(base, options.at_once, options.seconds)))
+    text = table(found, options.at_once)
+    print(text)
+    if options.write:
+        PAGE.write_text(inserted(PAGE.read_text(), text))
+
+
+def table(found: Mapping[str, float], at_once: int) -> str:
+    """Return the shares, a row each, in Markdown."""
+    rows = [f"| {name} | {share:.0%} |" for name, share in found.items()]
+    return "\n".join([f"| {at_once:,} calls at once | share of the time |", "|---|---|", *rows])
+
+
+def inserted(page: str, text: str) -> str:
+    """Return *page* with *text* between its two marks, in place of what stood there."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    assert end, f"the page has no {BEGIN} and {END}"
+    return f"{before}{begin}\n{text}\n{end}{after}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Processes to measure in: the server on one core, one client at a time on another, each in its own environment."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+import venv
+
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Any
+
+from benchmarks.peers import PEERS
+from benchmarks.report import Samples
+
+
+SECONDS_AT_MOST = 180
+ROOT = pathlib.Path(__file__).parents[1]
+_IMPORT = "import time; began = time.process_time(); import {}; print(time.process_time() - began)"
+_VERSIONS = """
+import json, sys
+from importlib import metadata
+found = {}
+for name in sys.argv[1:]:
+    try:
+        found[name] = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
+
+
+class TrialError(Exception):
+    """A peer could not be measured."""
+
+
+class Bench:
+    """A server that is running, and what can be measured on it."""
+
+    def __init__(self, ports: dict[str, int], authority: pathlib.Path | None, core: int | None) -> None:
+        self._ports = ports
+        self.core = core
+        # What a process has in its environment to trust the server.
+        self.trusted = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(authority)) if authority else {}
+        self._environment = os.environ | self.trusted | {"PYTHONHASHSEED": "0"}
+
+    def measure(self, peer: str, kind: str, *arguments: object, scheme: str = "http", prefix: str = "") -> Any:
+        """Return the figures of one trial, `{measure: {x: value}}`.
+
+        Raises:
+            TrialError: it failed, or its peer is not installed.
+        """
+        core = () if self.core is None else ("--core", self.core)
+        command = ("-m", "benchmarks.peers", peer, kind, self.base(scheme) + prefix, *arguments, *core)
+        return json.loads(self._run(python_of(peer), *command).splitlines()[-1])
+
+    def base(self, scheme: str = "http") -> str:
+        return f"{scheme}://127.0.0.1:{self._ports[scheme]}"
+
+    def import_of(self, peer: str) -> float:
+        """Return the CPU seconds of a peer's import, in an interpreter that has imported nothing before.
+
+        Raises:
+            TrialError: it is not installed.
+        """
+        return float(self._run(python_of(peer), "-c", _IMPORT.format(PEERS[peer].imports)))
+
+    def _run(self, python: str, *arguments: object) -> str:
+        command = [python, *map(str, arguments)]
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS_AT_MOST,
+                check=False,
+                cwd=ROOT,
+                env=self._environment,
+            )
+        except subprocess.TimeoutExpired:
+            raise TrialError(f"took longer than {SECONDS_AT_MOST} s") from None
+        if done.returncode:
+            raise TrialError((done.stderr.strip().splitlines() or ["no word"])[-1][:200])
+        return done.stdout
+
+
+@contextlib.contextmanager
+def running(*, tls: bool = True) -> Iterator[Bench]:
+    """Run the server, on the first of two cores if there are two."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmarks.server", *([folder] if tls else [])]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
+            assert server.stdout is not None
+            try:
+                ports = json.loads(server.stdout.readline())
+                if len(cores) > 1:
+                    os.sched_setaffinity(server.pid, {cores[0]})
+                authority = pathlib.Path(folder) / "ca.pem" if tls else None
+                yield Bench(ports, authority, cores[1] if len(cores) > 1 else None)
+            finally:
+                server.kill()
+
+
+def python_of(peer: str) -> str:
+    """Return the interpreter of a peer: this one, or that of an environment of its own, made when it is not there.
+
+    Raises:
+        TrialError: it cannot be made.
+    """
+    apart = PEERS[peer].apart
+    if not apart:
+        return sys.executable
+    folder = pathlib.Path(sys.prefix) / f"apart-{peer}"
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if not (folder / "ready").exists():
+        try:
+            venv.create(folder, with_pip=True, clear=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", apart], check=True, timeout=300, capture_output=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise TrialError(f"{apart} could not be installed: {type(error).__name__}") from None
+        (folder / "ready").touch()
+    return str(python)
+
+
+def add(samples: Samples, peer: str, figures: dict[str, dict[str, float]]) -> None:
+    """Add the figures of one trial to those of the rounds before."""
+    for measure, values in figures.items():
+        for x, value in values.items():
+            samples.setdefault(peer, {}).setdefault(measure, {}).setdefault(x, []).append(value)
+
+
+def machine() -> dict[str, str]:
+    """Return what the figures were measured on."""
+    return {
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+    }
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what is measured, as far as it is installed."""
+    found: dict[str, str] = {}
+    for name, peer in PEERS.items():
+        if peer.apart:
+            with contextlib.suppress(TrialError, subprocess.SubprocessError):
+                command = [python_of(name), "-c", _VERSIONS, *peer.distributions]
+                found |= json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+            continue
+        for distribution in peer.distributions:
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                found[distribution] = metadata.version(distribution)
+    return found
+
+
+def load() -> float:
+    """Return how many processes wanted a core, over the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
+def now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,266 @@
+"""The benchmarks' own parts: the server that is measured against, what figures add up to, the guard and the plots."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import httpx
+import pytest
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import guard, plots, profile, report, shapes
+from benchmarks.peers import OURS, PEERS, RAW
+from benchmarks.server import Protocol, answer
+from tests.helpers import ROOT
+from vpsorg_async import Client
+
+
+class Wire:
+    """What a protocol writes to."""
+
+    def __init__(self):
+        self.written, self.closed = b"", False
+
+    def write(self, data):
+        self.written += data
+
+    def close(self):
+        self.closed = True
+
+
+def sent(*pieces):
+    wire, protocol = Wire(), Protocol("http")
+    protocol.connection_made(wire)
+    for piece in pieces:
+        protocol.data_received(piece)
+    return wire
+
+
+DETAIL = b"GET /api/v1/servers/12345/ HTTP/1.1\r\nHost: localhost:1\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def port():
+    command = [sys.executable, "-m", "benchmarks.server"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        yield json.loads(process.stdout.readline())["http"]
+        process.stdin.close()
+
+
+class TestServer:
+    @pytest.mark.parametrize("cut", [1, 20, len(DETAIL) - 1])
+    def test_a_request_in_pieces_is_answered_once(self, cut):
+        wire = sent(DETAIL[:cut], DETAIL[cut:])
+
+        assert wire.written == answer("GET", "/api/v1/servers/12345/", "http://localhost:1")
+
+    def test_the_same_request_again_gets_the_same_bytes_also_in_one_piece(self):
+        once = sent(DETAIL).written
+
+        assert sent(DETAIL * 3).written == once * 3
+
+    def test_a_body_is_not_taken_for_a_request(self):
+        post = b"POST /api/v1/servers/7/stop/ HTTP/1.1\r\nHost: h\r\ncontent-length: 64\r\n\r\n"
+
+        wire = sent(post, b"x" * 60, b"x" * 4, DETAIL)
+
+        first, second = re.findall(rb"\r\n\r\n({.*?})(?=HTTP|$)", wire.written)
+        assert json.loads(first)["server"]["status"] == "stopping"
+        assert json.loads(second)["id"] == 12345
+
+    def test_who_asks_for_it_is_left_after_the_answer(self):
+        wire = sent(DETAIL[:-2] + b"Connection: close\r\n\r\n")
+
+        assert wire.written.startswith(b"HTTP/1.1 200 ")
+        assert wire.closed
+
+    def test_a_chunked_request_is_refused_and_not_guessed_at(self):
+        wire = sent(DETAIL[:-2] + b"Transfer-Encoding: chunked\r\n\r\n")
+
+        assert wire.written.startswith(b"HTTP/1.1 411 ")
+        assert wire.closed
+
+    @pytest.mark.parametrize(
+        "target",
+        ["/", "/api/v1/servers/7/start/", "/api/v1/servers/x/", "/api/v1/serversx", "/api/v1/servers/?page=101"],
+    )
+    def test_what_is_not_there_is_404(self, target):
+        assert answer("GET", target, "http://h").startswith(b"HTTP/1.1 404 ")
+
+    @pytest.mark.parametrize("collection", shapes.DIALECTS)
+    def test_every_apis_answers_are_about_equally_long(self, collection):
+        dialect, ours = shapes.DIALECTS[collection], shapes.DIALECTS["/api/v1/servers"]
+
+        for theirs, our in ((dialect.detail, ours.detail), (dialect.server, ours.server)):
+            ratio = len(json.dumps(theirs(shapes.ID))) / len(json.dumps(our(shapes.ID)))
+            assert 0.9 < ratio < 1.1
+
+    @pytest.mark.parametrize("prefix", ["", "/delay-1"])
+    @pytest.mark.anyio
+    async def test_all_its_servers_are_listed_over_a_real_socket(self, port, prefix):
+        async with Client("vps_t", base_url=f"http://127.0.0.1:{port}{prefix}/api/v1") as client:
+            servers = await client.servers.list()
+            server = await client.servers.get(servers[-1])
+
+        assert [server.id for server in servers] == [*range(1, shapes.SERVERS + 1)]
+        assert server.resource_usage is not None
+
+
+class TestReport:
+    def test_a_ratio_is_the_median_of_each_rounds_own(self):
+        samples = {OURS: {"cpu": {"1": [1.0, 20.0, 1.0]}}, RAW: {"cpu": {"1": [2.0, 40.0, 4.0]}}}
+
+        assert report.ratio(samples, OURS, RAW, "cpu", 1) == 0.5
+
+    def test_what_was_not_measured_is_none_and_not_zero(self):
+        assert report.ratio({}, OURS, RAW, "cpu", 1) is None
+        assert report.median({}, OURS, "cpu", 1) is None
+        assert report.targets({}).count("not measured") == len(report.TARGETS)
+
+    @pytest.mark.parametrize(("ours", "word"), [(0.49, "reached"), (0.51, "**missed**")])
+    def test_a_target_says_whether_it_was_reached(self, ours, word):
+        samples = {OURS: {"cpu": {"1": [ours]}}, RAW: {"cpu": {"1": [1.0]}}}
+
+        line = next(line for line in report.targets({"get": samples}).splitlines() if "1 at once: of raw httpx" in line)
+
+        assert line.endswith(f"| {word} |")
+
+    def test_the_document_has_a_table_of_all_that_was_measured(self):
+        samples = {peer: {"cpu": {"1": [1e-4, 3e-4, 2e-4]}, "wall": {"1": [1e-3]}} for peer in (RAW, OURS)}
+        part = {
+            "begun": "now",
+            "rounds": 3,
+            "load": [0, 1],
+            "note": "busy",
+            "left_out": {"pydo": "no"},
+            "samples": samples,
+        }
+
+        text = report.document({"machine": {"cores": "2"}, "versions": {}, "parts": {"get": part}})
+
+        assert "| get | now | 3 | 0 and 1 | busy |" in text
+        assert "Left out: pydo: no." in text
+        assert text.index(f"| **{OURS}** | `Server` | 200 (100\N{EN DASH}300) |") < text.index("| httpx | dict |")
+
+    def test_every_plot_of_the_recorded_results_can_be_drawn(self):
+        results = json.loads((ROOT / "benchmarks" / "results" / "results.json").read_text())
+
+        for name, plot in report.plots(results).items():
+            assert (ROOT / "benchmarks" / "results" / f"{name}.svg").read_text() == plots.svg(plot)
+
+
+class TestGuard:
+    @pytest.mark.parametrize(
+        ("measured", "found"),
+        [
+            ({"a": 0.30, "b": 1.0}, []),
+            ({"a": 0.39, "b": 1.3}, []),
+            ({"a": 0.41, "b": 1.0}, ["a: 0.410 of raw httpx, 0.300 recorded"]),
+            ({"a": 0.10, "b": 1.4}, ["b: 1.400 of raw httpx, 1.000 recorded"]),
+            ({"a": 0.10}, ["b: not measured, 1.000 of raw httpx recorded"]),
+            ({"a": 0.10, "b": 0.1, "new": 9.0}, []),
+        ],
+    )
+    def test_a_third_more_than_recorded_is_worse(self, measured, found):
+        assert guard.worse(measured, {"a": 0.30, "b": 1.0}) == found
+
+    def test_a_made_up_regression_of_one_half_is_found_in_noise_that_triples_some_turns(self):
+        noise = [1.0, 1.1, 3.0, 0.9, 1.0, 1.0, 2.8]
+        before = {OURS: {"cpu": {"100": [2.0] * 7}}, RAW: {"cpu": {"100": [8.0] * 7}}}
+        same = {OURS: {"cpu": {"100": [2.0 * one for one in noise]}}, RAW: {"cpu": {"100": [8.0] * 7}}}
+        slower = {OURS: {"cpu": {"100": [3.0 * one for one in noise]}}, RAW: {"cpu": {"100": [8.0] * 7}}}
+
+        recorded = guard.ratios(before)
+
+        assert guard.worse(guard.ratios(same), recorded) == []
+        assert len(guard.worse(guard.ratios(slower), recorded)) == 1
+
+    def test_what_it_measures_is_what_is_recorded(self):
+        samples = {
+            peer: {"cpu": {place: [1.0] for place in ("1", "10", "100", report.ALL, "import")}} for peer in (OURS, RAW)
+        }
+
+        assert set(guard.ratios(samples)) == set(json.loads(guard.RECORDED.read_text()))
+
+
+class TestPlots:
+    def test_a_plot_is_well_formed_and_small_and_has_each_line_once(self):
+        plot = plots.Plot("A <b> & c", "x", "y", {"ours": {1: 5, 10: 7}, "theirs": {1: 50, 10: 70}})
+
+        root = ET.fromstring(plots.svg(plot))
+
+        space = "{http://www.w3.org/2000/svg}"
+        assert len(root.findall(f".//{space}polyline")) == 2
+        assert root.find(f"{space}title").text == "A <b> & c"
+        assert len(plots.svg(plot)) < 4_000
+
+    @given(st.dictionaries(st.text(), st.floats(plots.TOP, plots.HEIGHT - plots.BOTTOM), min_size=1, max_size=12))
+    def test_labels_stay_in_order_apart_and_inside(self, wanted):
+        places = plots.spread(wanted)
+
+        inside = sorted(places.values())
+        assert all(after - before >= plots.LABEL - 1e-6 for before, after in itertools.pairwise(inside))
+        assert inside[0] >= plots.TOP
+        assert inside[-1] <= plots.HEIGHT - plots.BOTTOM
+        assert sorted(wanted, key=lambda name: wanted[name]) == sorted(places, key=lambda name: places[name])
+
+    @given(st.floats(1e-6, 1e9), st.floats(1, 1e6))
+    def test_steps_enclose_what_they_are_for(self, low, times):
+        found = plots.steps(low, low * times)
+
+        assert found[0] <= low
+        assert found[-1] >= low * times
+        assert len(found) > 1
+
+
+class TestProfile:
+    @pytest.mark.parametrize(
+        ("file", "group"),
+        [
+            ("/x/site-packages/httpx/_urls.py", "httpx"),
+            ("/x/vpsorg_async/_wire/parsing.py", "this library: parser"),
+            ("/x/vpsorg_async/_wire/retrying.py", "this library: exchange"),
+            ("/x/vpsorg_async/_servers.py", "this library: the calls"),
+            ("/home/vpsorg_async/.venv/lib/anyio/_core/_tasks.py", "anyio"),
+            (r"C:\x\asyncio\events.py", "asyncio"),
+            ("<frozen abc>", "the standard library"),
+        ],
+    )
+    def test_a_file_belongs_to_the_first_group_that_fits(self, file, group):
+        assert profile.group_of(file).startswith(group)
+
+    def test_a_built_in_counts_for_who_called_it_and_waiting_for_nobody(self):
+        httpx_, asyncio_ = ("/x/httpx/_urls.py", 1, "f"), ("/x/asyncio/events.py", 1, "g")
+        stats = {
+            httpx_: (1, 1, 1.0, 1.0, {}),
+            asyncio_: (1, 1, 1.0, 1.0, {}),
+            ("~", 0, "<built-in method len>"): (2, 2, 2.0, 2.0, {httpx_: (1, 1, 2.0, 2.0)}),
+            ("~", 0, "<method 'poll' of 'select.epoll' objects>"): (1, 1, 9.0, 9.0, {asyncio_: (1, 1, 9.0, 9.0)}),
+            ("/x/benchmarks/peers/vps.py", 1, "h"): (1, 1, 9.0, 9.0, {}),
+        }
+
+        shares = profile.shares(stats)
+
+        assert list(shares.values()) == [0.75, 0.25]
+        assert next(iter(shares)).startswith("httpx")
+
+
+def test_every_peer_has_a_module_that_can_connect():
+    for peer in PEERS.values():
+        assert "connect" in (ROOT / "benchmarks" / "peers" / f"{peer.module}.py").read_text()
+
+
+def test_only_the_peers_own_modules_import_what_only_the_extra_has():
+    code = "import sys, benchmarks.__main__, benchmarks.guard, benchmarks.profile; print(*sys.modules)"
+
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert not {"aiohttp", "msgspec", "httpx2", "niquests", "pydo", "hcloud", "linode_api4"} & {*loaded.split()}
+    assert httpx.__name__ in loaded.split()
