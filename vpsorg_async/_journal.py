@@ -14,7 +14,7 @@ from ._models import ServerStatus
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from ._models import Server
@@ -38,6 +38,20 @@ class _Entry:
     # Changes of ours on the wire, and when the last one that was had been answered.
     changing: int = 0
     changed: float = -1.0
+
+    def see(self, server: Server, began: float, ended: float) -> bool:
+        """Take in *server* as a reading shows it; return whether that is as new as what was read before."""
+        if self.first_seen is None:
+            self.first_seen = ended
+        if server.updated_at is not None:
+            if self.newest_updated_at is not None and server.updated_at < self.newest_updated_at:
+                return False
+            self.newest_updated_at = server.updated_at
+        if began >= self.last_began:
+            self.last_began, self.last_ended = began, ended
+            # Only of a server at rest: the end of what is under way moves it, also after a command was sent.
+            self.last_updated_at = server.updated_at if server.status == ServerStatus.ACTIVE else None
+        return True
 
 
 @attrs.define(eq=False)
@@ -168,19 +182,18 @@ class Journal:
             entry.gone = server is None
         if server is None:
             return True
-        if entry.first_seen is None:
-            entry.first_seen = reading.ended
         if change is not None and command is not None and command.name == "create" and not command.seen:
             change.own = attrs.evolve(command, seen=True)
-        if server.updated_at is not None:
-            if entry.newest_updated_at is not None and server.updated_at < entry.newest_updated_at:
-                return False
-            entry.newest_updated_at = server.updated_at
-        if reading.began >= entry.last_began:
-            entry.last_began, entry.last_ended = reading.began, reading.ended
-            # Only of a server at rest: the end of what is under way moves it, also after a command was sent.
-            entry.last_updated_at = server.updated_at if server.status == ServerStatus.ACTIVE else None
-        return True
+        return entry.see(server, reading.began, reading.ended)
+
+    def note_listed(self, servers: Iterable[Server], began: float, ended: float) -> None:
+        """Take in what a list shows: as `note` does, at a third of its cost for those with no command pending."""
+        for server in servers:
+            key = str(server.id)
+            if key in self._pending:
+                self.note(key, Reading(began=began, ended=ended, server=server, listed=True))
+            else:
+                self._entry(key).see(server, began, ended)
 
     def _entry(self, key: str) -> _Entry:
         entry = self._entries.pop(key, None) or _Entry()

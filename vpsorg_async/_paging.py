@@ -145,30 +145,33 @@ class _Pass:
     # How many pages the count promises, if they are numbered; else 0.
     promised: int = 0
 
-    def begin(self, page: PageRead) -> None:
-        """Take the first page."""
+    def begin(self, page: PageRead) -> list[Server]:
+        """Add the first page; return its servers."""
         self.page_length = page.length
-        self.take(self.query, page)
+        fresh = self.take(self.query, page)
         numbered = page.next is not None and self.query_of(page.next) == self._page(2)
         if numbered and page.count is not None and page.length:
             self.promised = -(-page.count // page.length)
+        return fresh
 
-    def take(self, query: Mapping[str, str], page: PageRead) -> None:
-        """Add a page."""
-        known = len(self.ids)
+    def take(self, query: Mapping[str, str], page: PageRead) -> list[Server]:
+        """Add a page; return the servers that no page before had."""
+        fresh = []
         for server in page.servers:
             key = str(server.id)
             if key in self.ids:
                 self.repeated = True
             else:
                 self.ids.add(key)
-                self.servers.append(server)
+                fresh.append(server)
+        self.servers += fresh
         self.asked.add(_key(query))
         self.next = page.next
         self.length += page.length
         self.counts.add(page.count)
         self.pages += 1
-        self.barren = 0 if len(self.ids) > known else self.barren + 1
+        self.barren = 0 if fresh else self.barren + 1
+        return fresh
 
     def upcoming(self, link: str) -> list[dict[str, str]]:
         """Return the queries of the pages to fetch now: the one that *link* leads to, and some promised after it.
@@ -232,6 +235,7 @@ class Listing(AsyncIterator["Server"]):
         self._ready: deque[Server] = deque()
         # What a page fetched ahead failed with: raised when the servers before it have been given.
         self._failure: Exception | None = None
+        # By the passes before the current one.
         self._given: set[str] = set()
         self._current: _Pass | None = None
         self._previous: _Pass | None = None
@@ -249,14 +253,20 @@ class Listing(AsyncIterator["Server"]):
 
         Cancellation: pages on the wire are abandoned.
         """
+        if not self._ready and not await self._fetch_more():
+            raise StopAsyncIteration
+        return self._ready.popleft()
+
+    async def _fetch_more(self) -> bool:
+        """Return whether some servers are ready; if not, all have been given."""
         while not self._ready:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure
             if self._ended:
-                raise StopAsyncIteration
+                return False
             await self._advance()
-        return self._ready.popleft()
+        return True
 
     async def read_all(self, *, within: float | None = None) -> list[Server]:
         """Return all servers, in the API's order.
@@ -265,7 +275,10 @@ class Listing(AsyncIterator["Server"]):
             APITimeoutError: that took longer than *within* seconds, whatever the single pages took.
         """
         with self._pager.clock.move_on_after(within):
-            servers = [server async for server in self]
+            servers: list[Server] = []
+            while await self._fetch_more():
+                servers += self._ready
+                self._ready.clear()
             last = self._current
             if last is None or self._previous is None:
                 return servers
@@ -296,12 +309,14 @@ class Listing(AsyncIterator["Server"]):
         )
         current = _Pass(query, self._pager.query_of)
         self._previous, self._current = self._current, current
+        if self._previous is not None:
+            self._given |= self._previous.ids
         self._passes += 1
         self.first_page = page
-        current.begin(page)
+        fresh = current.begin(page)
         if not self._query:
             self._pager.size = _size_of(page)
-        self._hand_out(page)
+        self._hand_out(page, fresh)
 
     async def _go_on(self, current: _Pass, queries: list[dict[str, str]]) -> None:
         for query, page in zip(queries, await self._fetch_together(current, queries), strict=True):
@@ -314,8 +329,7 @@ class Listing(AsyncIterator["Server"]):
             if page is None:
                 current.next = None
                 return
-            current.take(query, page)
-            self._hand_out(page)
+            self._hand_out(page, current.take(query, page))
 
     async def _fetch_together(self, current: _Pass, queries: list[dict[str, str]]) -> list[PageRead | Exception | None]:
         """Return the pages of *queries*, `None` for one that is past the end, or what went wrong instead."""
@@ -341,14 +355,12 @@ class Listing(AsyncIterator["Server"]):
                 group.start_soon(fetch, index)
         return pages
 
-    def _hand_out(self, page: PageRead) -> None:
+    def _hand_out(self, page: PageRead, fresh: list[Server]) -> None:
         if self._on_page is not None:
             self._on_page(page)
-        for server in page.servers:
-            if str(server.id) not in self._given:
-                self._given.add(str(server.id))
-                if self._keep is None or self._keep(server):
-                    self._ready.append(server)
+        if self._given:
+            fresh = [server for server in fresh if str(server.id) not in self._given]
+        self._ready += fresh if self._keep is None else filter(self._keep, fresh)
 
 
 def _size_of(first: PageRead) -> Size:

@@ -496,9 +496,8 @@ class Servers:
 
     def _take_page(self, page: PageRead) -> None:
         for server in page.servers:
-            self._parts.journal.note(
-                server.id, Reading(began=page.began, ended=page.ended, server=bind(server, self), listed=True)
-            )
+            bind(server, self)
+        self._parts.journal.note_listed(page.servers, page.began, page.ended)
 
     def _with(self, timeout: Timeout) -> CallOptions:
         if timeout is NOT_GIVEN:
