@@ -68,6 +68,8 @@ class ProxyServer(LoopThread):
                 peer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             up = asyncio.ensure_future(_pump(peer.reader, writer.write))
             try:
+                if first:
+                    peer.write(await _head_of_the_last(reader))
                 await _pump(reader, peer.write)
             finally:
                 up.cancel()
@@ -76,6 +78,16 @@ class ProxyServer(LoopThread):
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
+
+
+async def _head_of_the_last(reader: asyncio.StreamReader) -> bytes:
+    """Return the head of an answer, as far as it comes, that says that the connection ends with it."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        head = error.partial
+    # Who is not told may take the connection for his next request, before he sees its end.
+    return head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
 
 
 async def _pump(reader: asyncio.StreamReader, write: Callable[[bytes], object]) -> None:
