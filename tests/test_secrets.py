@@ -533,6 +533,21 @@ class TestRequests:
         assert [passed.method for passed in proxy.passed] == ["CONNECT"]
         assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
 
+    @pytest.mark.parametrize("answer", ["404", "echo", "echo in html", "echo in garbage", "echo in a broken header"])
+    async def test_what_is_logged_on_the_way_by_a_proxy_does_not_show_it(self, server, everything, caplog, answer):
+        """T1: httpcore carries these calls, and logs the heads of answers, which may quote it."""
+        reply, kind = OFF_THE_WIRE[answer]
+        server.answer("GET", "/servers/7/", reply)
+
+        with ProxyServer() as proxy:
+            async with client_of(server.base_url, proxy=proxy.url, timeout=5) as client:
+                with pytest.raises(kind) as caught:
+                    await client.servers.get(7)
+
+        everything.append(shown_by(caught.value))
+        assert "httpcore" in logged(caplog)
+        assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+
 
 class TestSandbox:
     async def test_the_record_of_calls_does_not_hold_it(self, everything):
