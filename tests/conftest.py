@@ -24,6 +24,7 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "trio": ("trio", {}),
 }
 INSTALLED = [name for name in BACKENDS if importlib.util.find_spec(name)]
+A_MINUTE = 60.0
 RAN = pytest.StashKey[collections.Counter[str]]()
 TOLD = pytest.StashKey[list[str]]()
 OUR_VARIABLES = ("VPS_API_TOKEN", "VPS_API_URL", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -66,7 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         default=4.0,
         metavar="N",
-        help="how long tests/chaos tries at random, in all; from 60 on it also cuts at every byte (default: 4)",
+        help="how long tests/chaos tries at random, in all; from 60 on on every backend and at every byte (default: 4)",
     )
     group.addoption("--chaos-seed", type=int, default=0, metavar="N", help="of its first episode (default: 0)")
 
@@ -93,11 +94,15 @@ def _wanted(item: pytest.Item, option: Any) -> bool:
     if callspec is None or "anyio_backend" not in callspec.params:
         return True
     backend = backend_name(callspec.params["anyio_backend"])
-    if option.one_backend:
+    if option.one_backend or _is_a_quick_look_at_chaos(item, option):
         # By its name, so that it is the same in every process, and by the interpreter; its cases go together.
         turn = zlib.crc32(item.nodeid.partition("[")[0].encode()) + sys.version_info.minor
         return backend == INSTALLED[turn % len(INSTALLED)]
     return option.backend in (None, backend)
+
+
+def _is_a_quick_look_at_chaos(item: pytest.Item, option: Any) -> bool:
+    return "chaos" in item.path.parts and option.chaos_seconds < A_MINUTE and option.backend is None
 
 
 @pytest.hookimpl(tryfirst=True)
