@@ -433,8 +433,9 @@ class Lookout:
         if isinstance(outcome, Reading) and not self._journal.note(key, outcome):
             told = None
         now = self._clock.now()
-        failure = told if isinstance(told, VPSError) else None
-        waiting = [one for one in self._followers.get(key, ()) if _concerns(one, failure, began)]
+        waiting = self._followers.get(key, [])
+        if isinstance(told, VPSError):
+            waiting = [one for one in waiting if _concerns(one, told, began)]
         for follower in (*waiting, *watchers):
             if follower.joined >= number:
                 continue
