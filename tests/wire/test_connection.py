@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import ssl
+
 import anyio
 import httpx
 import pytest
 
 from tests.helpers import detail
 from tests.helpers_api import TOKEN, client_of
-from tests.rawserver import RawServer, certificates, drip, hang, json, raw
+from tests.rawserver import LoopThread, RawServer, certificates, drip, hang, json, raw
 from vpsorg_async import APIConnectionError, Client, OutcomeUnknownError
 
 
@@ -75,6 +79,50 @@ class TestUnasked:
 
         assert (len(first.hostname), second.hostname) == (1_000_000, detail()["hostname"])
         assert [request.connection for request in server.requests] == [1, 1]
+
+
+class TestEnded:
+    async def test_a_goodbye_that_came_with_the_answer_ends_the_connection(self):
+        """R18: TLS's own, read together with the answer, while the socket stays open and has nothing more to read."""
+        events = []
+        with GoodbyeServer() as server:
+            async with client(server, on_event=events.append) as asking:
+                first = await asking.servers.get(7)
+                second = await asking.servers.get(7)
+
+        assert (first.id, second.id) == (7, 7)
+        assert server.connections_total == 2
+        assert events == []
+
+
+class GoodbyeServer(LoopThread):
+    """Answers one request of each connection, and says goodbye in the same bytes; closes when the other side does."""
+
+    def __init__(self):
+        super().__init__()
+        self.base_url = f"https://127.0.0.1:{self.port}/api/v1"
+
+    async def _serve(self, client, peer):
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: peer, client)
+        received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = certificates().valid.wrap_bio(received, sent, server_side=True)
+
+        async def until_done(step):
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    peer.write(sent.read())
+                    received.write(await peer.reader.read(65536))
+
+        await until_done(tls.do_handshake)
+        await until_done(lambda: tls.read(65536))
+        tls.write(GOOD)
+        # It waits for the other side's goodbye, having written its own.
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        peer.write(sent.read())
+        await peer.gone.wait()
 
 
 class TestSending:

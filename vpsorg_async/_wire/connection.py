@@ -97,11 +97,13 @@ class Connection:
         if not isinstance(self._stream, TLSStream):
             return True
         try:
-            return not self._stream.extra(TLSAttribute.ssl_object).read(1)  # noqa: S610 - anyio's, not Django's
+            # Bytes, or, with none, the other side's goodbye.
+            self._stream.extra(TLSAttribute.ssl_object).read(1)  # noqa: S610 - anyio's, not Django's
         except ssl.SSLWantReadError:
             return True
         except ssl.SSLError:
             return False
+        return False
 
     async def _connect(self) -> anyio.abc.ByteStream:
         """Open the socket.
