@@ -450,6 +450,8 @@ class _NoCookies(httpx.Cookies):
 
 
 class _Http(httpx.AsyncClient):
+    """What `client.http` is: httpx's client, without cookies."""
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._none = _NoCookies()

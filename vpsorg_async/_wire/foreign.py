@@ -14,7 +14,7 @@ from .answer import MAX_BODY, RawAnswer
 
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from .authorizing import Secret
 
@@ -62,8 +62,6 @@ class Exchanger(Protocol):
 class Foreign:
     """A transport that was passed in."""
 
-    tells_sent = False
-
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
         self.tells_sent = bool(getattr(transport, "tells_sent", False))
@@ -97,10 +95,19 @@ def authorized(request: httpx.Request, token: Secret) -> httpx.Request:
     return copy
 
 
-async def read(response: httpx.Response) -> RawAnswer:
+async def _end(chunks: AsyncIterator[bytes]) -> None:
+    """End a generator: one that is left half-way would outlive the call."""
+    if inspect.isasyncgen(chunks):
+        with anyio.CancelScope(shield=True):
+            await chunks.aclose()
+
+
+async def read(response: httpx.Response, leave: Callable[[AsyncIterator[bytes]], Awaitable[None]] = _end) -> RawAnswer:
     """Return *response* with its body read, as far as it comes and up to the limit.
 
-    Cancellation: a generator that gives the body is ended.
+    *leave* ends what has not given all of it.
+
+    Cancellation: the same; *leave* is not cancelled.
     """
     reason = response.extensions.get("reason_phrase", b"")
     # An answer made with content, as doubles do, has been decoded by httpx already.
@@ -117,8 +124,6 @@ async def read(response: httpx.Response) -> RawAnswer:
     except failures() as error:
         trouble = error
     finally:
-        # One that is left half-way would outlive the call.
-        if not complete and inspect.isasyncgen(chunks):
-            with anyio.CancelScope(shield=True):
-                await chunks.aclose()
+        if not complete:
+            await leave(chunks)
     return RawAnswer(response.status_code, reason, response.headers.raw, bytes(body), trouble, reusable=complete)

@@ -41,7 +41,6 @@ class AnswerParser:
         self._fed = 0
         self._began = b""
         self._in_body = False
-        self._in_trailer = False
         self._status = 0
         self._reason = b""
         self._headers: list[tuple[bytes, bytes]] = []

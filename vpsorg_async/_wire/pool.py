@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .answer import RawAnswer
     from .authorizing import Origin, Secret
 
+    AnyConnection = Connection | ProxiedConnection
+
 IDLE_SECONDS = 30.0
 """An idle connection older than this is closed when its turn comes (assumed; servers close after 5 to 75 s)."""
 
@@ -30,7 +32,7 @@ IDLE_SECONDS = 30.0
 @attrs.frozen
 class _Idle:
     origin: Origin
-    connection: Connection | ProxiedConnection
+    connection: AnyConnection
     since: float
 
 
@@ -105,33 +107,31 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         for idle in free:
             await _close(idle.connection)
 
-    def _give_back(self, origin: Origin, connection: Connection | ProxiedConnection) -> bool:
+    def _give_back(self, origin: Origin, connection: AnyConnection) -> bool:
         """Return whether the connection was kept; if not, the caller closes it."""
         if not self._closed:
             self._free.append(_Idle(origin, connection, time.monotonic()))
             self._in_use -= 1
         return not self._closed
 
-    async def _discard(self, connection: Connection | ProxiedConnection) -> None:
+    async def _discard(self, connection: AnyConnection) -> None:
         """Close the connection of an exchange that did not end cleanly."""
         try:
             await _close(connection)
         finally:
             self._in_use -= 1
 
-    def _take(self, origin: Origin) -> tuple[Connection | ProxiedConnection, list[Connection | ProxiedConnection]]:
+    def _take(self, origin: Origin) -> tuple[AnyConnection, list[AnyConnection]]:
         """Return a connection for an exchange, and those that the caller closes before it is used."""
         fresh = time.monotonic() - self._idle_seconds
-        unwanted: list[Connection | ProxiedConnection] = []
+        unwanted: list[AnyConnection] = []
         connection = self._take_free(origin, fresh, unwanted) or self._new(origin)
         self._in_use += 1
         while self._free and (self._free[0].since < fresh or self._in_use + len(self._free) > self._size):
             unwanted.append(self._free.pop(0).connection)
         return connection, unwanted
 
-    def _take_free(
-        self, origin: Origin, fresh: float, unwanted: list[Connection | ProxiedConnection]
-    ) -> Connection | ProxiedConnection | None:
+    def _take_free(self, origin: Origin, fresh: float, unwanted: list[AnyConnection]) -> AnyConnection | None:
         """Return one that may bear another exchange; those that may not become *unwanted*."""
         for number in reversed(range(len(self._free))):
             idle = self._free[number]
@@ -142,7 +142,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
                 unwanted.append(idle.connection)
         return None
 
-    def _new(self, origin: Origin) -> Connection | ProxiedConnection:
+    def _new(self, origin: Origin) -> AnyConnection:
         if self._proxy is None:
             return Connection(origin, self._trusting)
         return ProxiedConnection(self._context_for(origin), self._proxy)
@@ -178,7 +178,7 @@ class _Body(httpx.AsyncByteStream):
         raise StopAsyncIteration
 
 
-async def _close(connection: Connection | ProxiedConnection) -> None:
+async def _close(connection: AnyConnection) -> None:
     """Close it. What goes wrong is of no interest, and must not stand in for a cancel that brought us here."""
     with anyio.move_on_after(CLOSING_SECONDS, shield=True), contextlib.suppress(Exception):
         await connection.aclose()

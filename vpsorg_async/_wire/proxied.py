@@ -8,17 +8,18 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
+import attrs
 import httpx
 
-from .answer import MAX_BODY, RawAnswer
 from .call import EXTENSION, CallState
 from .connection import CLOSING_SECONDS
-from .foreign import authorized, failures
+from .foreign import authorized, read
 
 
 if TYPE_CHECKING:
     import ssl
 
+    from .answer import RawAnswer
     from .authorizing import Secret
 
 _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None)
@@ -84,35 +85,10 @@ class ProxiedConnection:
             raise httpx.ReadError("the connection was reset as soon as it was there") from error
         finally:
             await body.aclose()
-        return await self._whole(response)
-
-    async def _whole(self, response: httpx.Response) -> RawAnswer:
-        """Read the body, up to the limit.
-
-        Cancellation: httpx's generators are ended; the connection must be closed.
-        """
-        chunks: AsyncIterator[bytes] = aiter(response.stream)  # type: ignore[arg-type]
-        body, complete = bytearray(), False
-        trouble: Exception | None = None
-        try:
-            while len(body) <= MAX_BODY:
-                body += await anext(chunks)
-        except StopAsyncIteration:
-            complete = True
+        answer = await read(response, self._exhaust)
+        if answer.reusable:
             await response.aclose()
-        except failures() as error:
-            trouble = error
-        finally:
-            if not complete:
-                await self._exhaust(chunks)
-        return RawAnswer(
-            response.status_code,
-            response.extensions.get("reason_phrase", b""),
-            response.headers.raw,
-            bytes(body),
-            trouble,
-            reusable=complete and self.is_quiet,
-        )
+        return attrs.evolve(answer, reusable=answer.reusable and self.is_quiet)
 
     async def _exhaust(self, chunks: AsyncIterator[bytes]) -> None:
         """End the generators of httpx and httpcore underneath: on a closed socket they raise once they are empty."""
