@@ -10,7 +10,7 @@ import platform
 import re
 import ssl
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
 import anyio
@@ -31,6 +31,7 @@ from ._servers import Parts, Servers
 from ._version import __version__
 from ._wire.authorizing import Authorizer, Hidden
 from ._wire.call import CallOptions
+from ._wire.http import HTTPClient
 from ._wire.pacing import Gate
 from ._wire.pool import ConnectionPool
 from ._wire.proxies import choose_proxy
@@ -191,7 +192,7 @@ class Client:
             events=events,
             options=options,
         )
-        self._http = _Http(
+        self._http = HTTPClient(
             base_url=base_url,
             headers=headers,
             transport=retrying,
@@ -437,29 +438,3 @@ def default_ssl_context() -> ssl.SSLContext:
             raise
         trouble = error
     raise ConfigurationError(f"the certificates to trust cannot be loaded: {trouble}; see SSL_CERT_FILE, SSL_CERT_DIR")
-
-
-class _NoCookies(httpx.Cookies):
-    """Neither kept nor sent. httpx looks for some in each answer, which takes longer than reading it."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        pass
-
-    def set_cookie_header(self, request: httpx.Request) -> None:
-        pass
-
-
-class _Http(httpx.AsyncClient):
-    """What `client.http` is: httpx's client, without cookies."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._none = _NoCookies()
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        return self._none
-
-    @cookies.setter
-    def cookies(self, _cookies: object) -> None:
-        raise AttributeError("cookies are neither kept nor sent")

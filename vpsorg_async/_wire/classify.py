@@ -14,6 +14,7 @@ more, which is none of HTTP's.
 from __future__ import annotations
 
 import enum
+import functools
 import re
 
 from datetime import UTC, datetime
@@ -161,8 +162,10 @@ def read_retry_after(value: str | None, *, now: datetime) -> float | None:
     return None if date is None else max(0.0, (date - now).total_seconds())
 
 
+@functools.lru_cache(maxsize=16)
 def read_date(value: str | None) -> datetime | None:
     """Return an HTTP date as an aware datetime, or `None` for none or one that cannot be read."""
+    # Kept, as all answers of a second bear the same.
     if not value:
         return None
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import select
 import ssl
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import httpx
 
 from anyio.streams.tls import TLSAttribute, TLSStream
@@ -50,6 +52,8 @@ class Connection:
         # What it stands on: the stream itself, or what TLS goes through.
         self._socket: anyio.abc.SocketStream | None = None
         self._raw: Any = None
+        # Whether the system's own socket may be written to.
+        self._bare = False
 
     async def exchange(self, request: httpx.Request, token: Secret) -> RawAnswer:
         """Send *request* with *token* on it and return the answer, its body as far as it came.
@@ -65,12 +69,14 @@ class Connection:
         # Masked where a traceback shows the locals of what sends it.
         message = Secret(_head_of(request, token) + await _body_of(request))
         stream = self._stream or await self._connect()
+        await anyio.lowlevel.checkpoint_if_cancelled()
         state: CallState | None = request.extensions.get(EXTENSION)
         if state is not None:
             state.sent = True
         # One who answers without reading all may end the connection: what cannot be sent may yet be answered.
         with contextlib.suppress(*_GONE):
-            await stream.send(message)
+            if rest := self._written_at_once(message):
+                await stream.send(rest)
         parser = AnswerParser(request.method)
         while not parser.done:
             try:
@@ -81,6 +87,21 @@ class Connection:
                 return parser.finish(httpx.ReadError(_words(error)))
             parser.feed(data)
         return parser.finish()
+
+    def _written_at_once(self, message: Secret) -> Secret:
+        """Hand *message* to the system, and return what it did not take.
+
+        That is nothing, nearly always; anyio would have each call wait a turn of the event loop for it. Not for TLS,
+        nor behind what has gone through the stream, which may hold some of it yet.
+        """
+        if not self._bare:
+            return message
+        try:
+            taken = os.write(self._raw.fileno(), message)
+        except BlockingIOError:
+            taken = 0
+        self._bare = taken == len(message)
+        return Secret(message[taken:])
 
     @property
     def is_quiet(self) -> bool:
@@ -121,6 +142,8 @@ class Connection:
             self._socket = await anyio.connect_tcp(host, port)
             self._raw = self._socket.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - the same
             self._stream = self._socket if context is None else await _sealed(self._socket, host, context)
+            # Elsewhere a socket is no file.
+            self._bare = context is None and os.name == "posix"
         except (*_GONE, anyio.EndOfStream, UnicodeError) as error:
             raise httpx.ConnectError(_words(error)) from error
         except AttributeError as error:

@@ -92,13 +92,15 @@ async def _exchange(
 
 
 def _response(answer: RawAnswer, token: Secret, request: httpx.Request, state: CallState) -> httpx.Response:
-    body = decoded(answer)
+    body, reason = decoded(answer), answer.reason
     headers = [item for item in answer.headers if item[0].lower() not in _OF_THE_WAY]
-    reason = answer.reason
     # What stands in an answer may come to stand in an error, and an API may quote what it was sent.
     if state.modelled or answer.status >= _REDIRECTS_FROM:
-        body, reason = token.masked(body), token.masked(reason)
-        headers = [(name, token.masked(value)) for name, value in headers]
+        body = token.masked(body)
+        head = b"\n".join([reason, *[value for _, value in headers]])
+        if token.masked(head) != head:
+            reason = token.masked(reason)
+            headers = [(name, token.masked(value)) for name, value in headers]
     return httpx.Response(
         answer.status,
         headers=headers,

@@ -27,6 +27,7 @@ T = TypeVar("T")
 _REDIRECTION, _CLIENT_ERROR = 300, 400
 # httpx has its own by call, and hands it to transports.
 _NO_TIMEOUT = httpx.Timeout(None).as_dict()
+_NOTHING = httpx.ByteStream(b"")
 
 
 class RedirectedError(ResponseError):
@@ -50,6 +51,9 @@ class Sender:
     def __init__(self, http: httpx.AsyncClient, lifetime: Lifetime) -> None:
         self.http = http
         self._lifetime = lifetime
+        # Those of the last request without a body, and what they were made of.
+        self._headers = httpx.Headers()
+        self._headers_of: tuple[list[tuple[bytes, bytes]], bytes] = [], b""
 
     async def send(self, call: Call[T], options: CallOptions, state: CallState | None = None) -> Answer[T]:
         """Return the decoded answer.
@@ -61,17 +65,8 @@ class Sender:
             AnswerLostError: a create or reboot may have been carried out.
         """
         state = state or CallState(repeat=call.repeat, options=options, summary=call.summary)
-        content = None if call.json is None else codec.dumps(call.json)
-        request = httpx.Request(
-            call.method,
-            _url(f"{str(self.http.base_url).rstrip('/')}{call.path}"),
-            params=call.query,
-            headers=self.http.headers,
-            content=content,
-            extensions={EXTENSION: state, "timeout": _NO_TIMEOUT},
-        )
         try:
-            response = await self._send(request, state)
+            response = await self._send(self._request(call, state), state)
             value = _decoded(call, response)
         except (ResponseError, APIStatusError) as error:
             if not _leaves_doubt(error, state):
@@ -83,6 +78,26 @@ class Sender:
             state.sent = state.lost = False
             return answer
         raise lost
+
+    def _request(self, call: Call[T], state: CallState) -> httpx.Request:
+        url = _url(f"{str(self.http.base_url).rstrip('/')}{call.path}", tuple(call.query.items()) if call.query else ())
+        extensions = {EXTENSION: state, "timeout": _NO_TIMEOUT}
+        if call.method != "GET":
+            content = None if call.json is None else codec.dumps(call.json)
+            return httpx.Request(call.method, url, headers=self.http.headers, content=content, extensions=extensions)
+        # httpx adds nothing to what has a stream, for which it looks at each header several times.
+        request = httpx.Request("GET", url, headers=self._headers_for(url), stream=_NOTHING, extensions=extensions)
+        request.read()
+        return request
+
+    def _headers_for(self, url: httpx.URL) -> httpx.Headers:
+        """Return the headers of a request without a body."""
+        given, host = self.http.headers.raw, url.netloc
+        if (given, host) != self._headers_of:
+            named = any(name.lower() == b"host" for name, _ in given)
+            self._headers = httpx.Headers(given if named else [(b"Host", host), *given])
+            self._headers_of = given, host
+        return self._headers
 
     async def request(
         self, method: str, path: str, *, json: object, params: Mapping[str, str] | None, options: CallOptions
@@ -158,9 +173,9 @@ def _leaves_doubt(error: VPSError, state: CallState) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def _url(text: str) -> httpx.URL:
+def _url(text: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
     # Reading one takes a tenth of a call, and waits ask for the same again and again.
-    return httpx.URL(text)
+    return httpx.URL(text, params=query) if query else httpx.URL(text)
 
 
 def _shown(target: str) -> str:

@@ -1,0 +1,185 @@
+"""`client.http`: whoever hooks in sees each call, and what comes back is the same whether somebody does or not."""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from tests.helpers import detail
+from tests.rawserver import RawServer, json, raw
+from vpsorg_async import Client
+
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def server():
+    with RawServer() as running:
+        yield running
+
+
+def client_of(server):
+    return Client("vps_test", base_url=server.base_url)
+
+
+async def ignore(_message):
+    pass
+
+
+def facts(response):
+    """What a user may read off an answer."""
+    return {
+        "status": response.status_code,
+        "reason": response.reason_phrase,
+        "version": response.http_version,
+        "headers": response.headers.multi_items(),
+        "content": response.content,
+        "text": response.text,
+        "encoding": response.encoding,
+        "method": response.request.method,
+        "url": str(response.request.url),
+        "history": response.history,
+        "next": response.next_request,
+        "read": (response.is_closed, response.is_stream_consumed),
+        "cookies": dict(response.cookies),
+    }
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_an_answer_is_the_same_whether_somebody_hooks_in_or_not(server, method):
+    head = "HTTP/1.1 200 Fine\r\nContent-Type: text/plain; charset=latin-1\r\nX-One: 1\r\nSet-Cookie: a=b\r\n"
+    answer = raw((head + "Content-Length: 4\r\n\r\n").encode() + b"gr\xfcn", close=False)
+    server.answer(method, "/x/", [answer, answer])
+
+    async with client_of(server) as client:
+        direct = await client.request(method, "/x/")
+        client.http.event_hooks = {"request": [ignore], "response": [ignore]}
+        through_hooks = await client.request(method, "/x/")
+
+    assert facts(direct) == facts(through_hooks)
+    assert direct.text == "grün"
+    assert timedelta() < direct.elapsed < timedelta(seconds=60)
+    assert await direct.aread() == direct.content
+    first, second = server.requests
+    assert (first.method, first.path, first.headers, first.body) == (
+        second.method,
+        second.path,
+        second.headers,
+        second.body,
+    )
+
+
+async def test_what_stands_in_for_the_send_of_httpx_sees_each_call(server, monkeypatch):
+    """So do tracing tools of the kind that replaces methods."""
+    server.answer("GET", "/servers/8/", [json(200, detail(8))])
+    seen, original = [], httpx.AsyncClient.send
+
+    @functools.wraps(original)
+    async def traced(self, request, **options):
+        response = await original(self, request, **options)
+        seen.append((request.method, request.url.path, response.status_code))
+        return response
+
+    monkeypatch.setattr(httpx.AsyncClient, "send", traced)
+    async with client_of(server) as client:
+        await client.servers.get(8)
+
+    assert seen == [("GET", "/api/v1/servers/8/", 200)]
+
+
+async def test_the_log_of_httpx_names_each_call_where_it_is_listened_to(server, caplog):
+    server.answer("GET", "/servers/8/", [json(200, detail(8))] * 2)
+
+    async with client_of(server) as client:
+        with caplog.at_level(logging.INFO, logger="httpx"):
+            await client.servers.get(8)
+        caplog.set_level(logging.WARNING, logger="httpx")
+        await client.servers.get(8)
+
+    assert [record.getMessage() for record in caplog.records if record.name == "httpx"] == [
+        f'HTTP Request: GET {server.base_url}/servers/8/ "HTTP/1.1 200 OK"'
+    ]
+
+
+async def test_authentication_of_the_users_own_goes_its_way(server):
+    server.answer("GET", "/x/", [json(401, {}), json(200, {})])
+
+    class Twice(httpx.Auth):
+        def auth_flow(self, request):
+            response = yield request
+            request.headers["X-Seen"] = str(response.status_code)
+            yield request
+
+    async with client_of(server) as client:
+        client.http.auth = Twice()
+        answer = await client.request("GET", "/x/")
+
+    assert answer.status_code == 200
+    assert [request.headers.get("x-seen") for request in server.requests] == [None, "401"]
+
+
+async def test_a_hook_may_read_the_body_of_any_request(server):
+    server.answer("GET", "/servers/8/", [json(200, detail(8))])
+    server.answer("PUT", "/servers/8/", [json(200, detail(8))])
+    seen = []
+
+    async def note(request):
+        seen.append((request.content[:1], request.headers.get("content-length"), request.headers["host"]))
+
+    async with client_of(server) as client:
+        client.http.event_hooks["request"].append(note)
+        await client.servers.get(8)
+        await client.servers.replace(8, name="a", hostname=None, backups_enabled=False)
+
+    host = httpx.URL(server.base_url).netloc.decode()
+    assert [(body, host) for body, _, host in seen] == [(b"", host), (b"{", host)]
+    assert seen[0][1] is None
+    assert int(seen[1][1]) > 1
+
+
+async def test_headers_changed_on_the_way_go_with_the_next_call(server):
+    server.answer("GET", "/servers/8/", [json(200, detail(8))] * 3)
+
+    async with client_of(server) as client:
+        await client.servers.get(8)
+        client.http.headers["X-Trace"] = "7"
+        await client.servers.get(8)
+        client.http.headers["Host"] = "api.example"
+        await client.servers.get(8)
+
+    assert [request.headers.get("x-trace") for request in server.requests] == [None, "7", "7"]
+    assert server.requests[2].headers["host"] == "api.example"
+
+
+async def test_a_transport_of_the_users_own_gets_whole_requests():
+    seen = []
+
+    async def handler(request):
+        seen.append((request.method, request.headers["host"], request.headers.get("content-length"), request.content))
+        return httpx.Response(200, json=detail(8))
+
+    transport = httpx.MockTransport(handler)
+    async with Client("vps_test", base_url="http://localhost:1/api", transport=transport) as client:
+        await client.servers.get(8)
+
+    assert seen == [("GET", "localhost:1", None, b"")]
+
+
+async def test_a_body_too_large_for_the_system_to_take_at_once_arrives_whole_and_so_does_what_follows(server):
+    server.answer("POST", "/x/", json(200, {}))
+    server.answer("GET", "/servers/8/", json(200, detail(8)))
+    text = "0123456789" * 800_000
+
+    async with client_of(server) as client:
+        await client.servers.get(8)
+        await client.request("POST", "/x/", json={"text": text})
+        await client.servers.get(8)
+
+    assert server.requests[1].json == {"text": text}
+    assert [request.connection for request in server.requests] == [1, 1, 1]
