@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import select
 import ssl
 
 from collections.abc import AsyncGenerator
@@ -21,6 +19,7 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 from .authorizing import Secret
 from .call import EXTENSION, CallState
 from .parsing import AnswerParser
+from .socket import Socket
 
 
 if TYPE_CHECKING:
@@ -50,10 +49,8 @@ class Connection:
         self._ssl_context = ssl_context
         self._stream: anyio.abc.ByteStream | None = None
         # What it stands on: the stream itself, or what TLS goes through.
-        self._socket: anyio.abc.SocketStream | None = None
-        self._raw: Any = None
-        # Whether the system's own socket may be written to.
-        self._bare = False
+        self._socket: Socket | None = None
+        self._tls: ssl.SSLObject | None = None
 
     async def exchange(self, request: httpx.Request, token: Secret) -> RawAnswer:
         """Send *request* with *token* on it and return the answer, its body as far as it came.
@@ -75,8 +72,7 @@ class Connection:
             state.sent = True
         # One who answers without reading all may end the connection: what cannot be sent may yet be answered.
         with contextlib.suppress(*_GONE):
-            if rest := self._written_at_once(message):
-                await stream.send(rest)
+            await stream.send(message)
         parser = AnswerParser(request.method)
         while not parser.done:
             try:
@@ -88,38 +84,19 @@ class Connection:
             parser.feed(data)
         return parser.finish()
 
-    def _written_at_once(self, message: Secret) -> Secret:
-        """Hand *message* to the system, and return what it did not take.
-
-        That is nothing, nearly always; anyio would have each call wait a turn of the event loop for it. Not for TLS,
-        nor behind what has gone through the stream, which may hold some of it yet.
-        """
-        if not self._bare:
-            return message
-        try:
-            taken = os.write(self._raw.fileno(), message)
-        except BlockingIOError:
-            taken = 0
-        self._bare = taken == len(message)
-        return Secret(message[taken:])
-
     @property
     def is_quiet(self) -> bool:
         """Whether it may bear another exchange: open, and with no bytes that nobody asked for.
 
-        They would be taken for the next call's answer. A socket that is readable has some, or has ended; what anyio has
-        taken from it already stands in its own queue, and what TLS has, in its buffers.
+        They would be taken for the next call's answer.
         """
-        if self._raw is None or _readable(self._raw.fileno()):
+        if self._stream is None or self._socket is None or not self._socket.is_quiet:
             return False
-        protocol = getattr(self._socket, "_protocol", None)
-        if protocol is not None and protocol.read_queue:
-            return False
-        if not isinstance(self._stream, TLSStream):
+        if self._tls is None:
             return True
         try:
             # Bytes, or, with none, the other side's goodbye.
-            self._stream.extra(TLSAttribute.ssl_object).read(1)  # noqa: S610 - anyio's, not Django's
+            self._tls.read(1)
         except ssl.SSLWantReadError:
             return True
         except ssl.SSLError:
@@ -139,11 +116,13 @@ class Connection:
             raise httpx.UnsupportedProtocol(f"a request to {scheme}:// cannot be sent")
         context = self._ssl_context() if scheme == "https" else None
         try:
-            self._socket = await anyio.connect_tcp(host, port)
-            self._raw = self._socket.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - the same
-            self._stream = self._socket if context is None else await _sealed(self._socket, host, context)
-            # Elsewhere a socket is no file.
-            self._bare = context is None and os.name == "posix"
+            self._socket = Socket(await anyio.connect_tcp(host, port))
+            self._socket.open()
+            if context is None:
+                self._stream = self._socket
+            else:
+                self._stream = await _sealed(self._socket, host, context)
+                self._tls = self._stream.extra(TLSAttribute.ssl_object)  # noqa: S610 - anyio's, not Django's
         except (*_GONE, anyio.EndOfStream, UnicodeError) as error:
             raise httpx.ConnectError(_words(error)) from error
         except AttributeError as error:
@@ -159,7 +138,7 @@ class Connection:
             await self._socket.aclose()
 
 
-async def _sealed(socket: anyio.abc.SocketStream, host: str, context: ssl.SSLContext) -> TLSStream:
+async def _sealed(socket: Socket, host: str, context: ssl.SSLContext) -> TLSStream:
     context.set_alpn_protocols(["http/1.1"])
     # A close without the handshake for it is no attack on answers that tell their length, and the others must be JSON.
     return await TLSStream.wrap(
@@ -209,17 +188,6 @@ async def _joined(stream: Any) -> bytes:
         if isinstance(chunks, AsyncGenerator):
             with anyio.move_on_after(CLOSING_SECONDS, shield=True):
                 await chunks.aclose()
-
-
-def _readable(number: int) -> bool:
-    """Return whether the socket of that number has bytes or has ended; one that is closed (-1) has ended."""
-    if number < 0:
-        return True
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(number, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([number], [], [], 0)[0])
 
 
 def _words(error: BaseException) -> str:

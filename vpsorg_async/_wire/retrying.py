@@ -43,7 +43,7 @@ SHARE_OF_TRY = 2 / 3
 
 def retry_after_of(response: httpx.Response) -> float | None:
     """Return the seconds that an answer asks to wait, by its own `Date` where it has one."""
-    value = response.headers.get("Retry-After")
+    value = response.headers.get("Retry-After") if response.is_error else None
     if value is None:
         return None
     return read_retry_after(value, now=read_date(response.headers.get("Date")) or datetime.now(UTC))
