@@ -33,7 +33,6 @@ from ._wire.authorizing import Authorizer, Hidden
 from ._wire.call import CallOptions
 from ._wire.http import HTTPClient
 from ._wire.pacing import Gate
-from ._wire.pool import ConnectionPool
 from ._wire.proxies import choose_proxy
 from ._wire.retrying import RetryTransport
 from ._wire.sending import Sender
@@ -57,7 +56,7 @@ _HEADER_VALUE = re.compile(r"[!-~]([\t -~]*[!-~])?")
 _FOREIGN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 # Some servers and proxies take a backslash for a slash.
 _SEPARATORS = re.compile(r"[/\\]")
-_PORTS = frozenset({None, *range(1, 65536)})
+_PORTS = range(1, 65536)
 _OURS = frozenset({"authorization", "host"})
 # What tells where a message ends and by which hops it goes (RFC 9110, 7.6.1; RFC 9112, 6).
 _FRAMING = re.compile(r"content-length|transfer-encoding|connection|te|upgrade|trailer|expect|proxy-.*")
@@ -120,6 +119,9 @@ class Client:
             base_url = os.environ.get("VPS_API_URL") or BASE_URL
         url = checked_base_url(base_url, allow_http=allow_http)
         if transport is None:
+            # With httptools and TLS, which who brings a transport does without.
+            from ._wire.pool import ConnectionPool  # noqa: PLC0415
+
             transport = ConnectionPool(
                 lambda: ssl_context or default_ssl_context(), choose_proxy(proxy, url), size=max_connections
             )
@@ -367,7 +369,7 @@ def checked_base_url(base_url: str, *, allow_http: bool) -> httpx.URL:
             f"base_url must begin with https://, not {url.scheme + '://' if url.scheme else 'this'}"
         )
     # httpx escapes what no host name has, a space say.
-    if not host or b"%" in url.raw_host or port not in _PORTS:
+    if not host or b"%" in url.raw_host or (port is not None and port not in _PORTS):
         raise ConfigurationError("base_url has no host, or one that cannot be")
     if url.query or url.fragment or "?" in base_url or "#" in base_url:
         raise ConfigurationError("base_url must end after its path: it has a query or a fragment")

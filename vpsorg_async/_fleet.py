@@ -45,7 +45,7 @@ class RunOptions(TypedDict, total=False):
     progress: OnProgress | None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Attempt:
     """What is known of an item that is under way."""
 

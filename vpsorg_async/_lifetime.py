@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import sys
 
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,10 @@ class Lifetime:
 
 def _is_task_of(loop: object) -> bool:
     """Return whether an asyncio task of *loop* asks: what anyio takes ten times as long to tell."""
+    # Imported by whoever runs such a loop, and not by us: it takes as long as half of this library.
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
     try:
         running = asyncio.get_running_loop()
     except RuntimeError:
@@ -111,7 +115,7 @@ def _is_task_of(loop: object) -> bool:
     return running is loop and asyncio.current_task(running) is not None
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Running:
     """A context manager by hand: each call and wait has one, and a generator would take ten times the memory."""
 

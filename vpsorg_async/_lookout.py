@@ -56,7 +56,7 @@ Outcome: TypeAlias = Reading | VPSError | None
 """What a look brought of one server: a reading, how it failed, or `None`: a reading older than one handed out."""
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, repr=False, kw_only=True)
 class Follower(Waiter, abc.ABC):
     """A waiter as the lookout deals with it: what it hears, and how its task is woken."""
 
@@ -95,7 +95,7 @@ class Follower(Waiter, abc.ABC):
             self.scope.cancel()
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, repr=False, kw_only=True)
 class Watcher(Follower):
     """A follower of several servers, or of all, that hears also while it does not attend."""
 

@@ -69,7 +69,7 @@ class Search:
         return None, APIConnectionError("the client is closed")
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Name:
     """The creates of one name: one after another."""
 
@@ -77,7 +77,7 @@ class _Name:
     users: int = 0
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Listed:
     """The servers of a listing that may be the one which a lost create made, and whether that is proven of them."""
 

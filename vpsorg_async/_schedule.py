@@ -29,7 +29,7 @@ _MANY = 32
 """When more waiters than this are let go at once, ordering all anew is cheaper than one by one (assumed)."""
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, repr=False, kw_only=True)
 class Waiter:
     """Somebody who wants readings of one server, of several, or of all.
 
@@ -100,7 +100,7 @@ class Size:
         return max(1, -(-self.total // max(1, self.page)))
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Look(Generic[W]):
     """One look that somebody is to do, or does: a GET of *key*, or, without one, the pages of the list."""
 

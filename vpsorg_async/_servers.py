@@ -45,7 +45,7 @@ WAIT_SECONDS = 900.0
 """How long a wait lasts unless told otherwise: three times the longest documented provisioning."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class Parts:
     """What all views of a client share."""
 
@@ -505,7 +505,7 @@ class Servers:
         return self._options.within(checked_seconds("timeout", timeout))
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Pending:
     """What an `Action` waits with."""
 

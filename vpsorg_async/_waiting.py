@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 OnChange = Callable[["Server"], Awaitable[object] | object]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Ended:
     """How a wait has ended: with the server at the goal (`None`: it is gone), or with an error."""
 
@@ -55,7 +55,7 @@ class _Ended:
     error: VPSError | None = None
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, repr=False, kw_only=True)
 class Wait(Follower):
     """Follows one server until its goal is proven, out of reach, or the time is over.
 

@@ -39,7 +39,7 @@ class ServerChange:
     after: Server | None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Sight:
     """One server: as it was told of last, and as it was seen last. A field that a reading lacks is as it was."""
 
@@ -68,7 +68,7 @@ class _Sight:
         return change
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, repr=False, kw_only=True)
 class _Sightings(Watcher):
     """What a watch has heard and not yet told: of each server the newest state, however slowly it is taken."""
 

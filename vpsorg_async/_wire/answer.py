@@ -22,7 +22,7 @@ class UnreadableError(Exception):
     """An answer that is too large, or whose encoding is not what it says."""
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class RawAnswer:
     """An answer as it came.
 

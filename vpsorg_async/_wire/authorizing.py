@@ -30,7 +30,7 @@ SHORTEST_SECRET = 8
 """Characters; the word "token" as a token in a test is no secret, and not struck out of answers (assumed)."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Hidden:
     """A token, or what gives one, as it was passed in: a traceback with locals does not show it."""
 

@@ -55,7 +55,7 @@ REPEAT_BY_METHOD = {
 """What a request that the SDK does not model may do; any other method: `Repeat.NEVER`."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class CallOptions:
     """How long a call and each of its tries may take, in seconds, and how often it is tried."""
 
@@ -94,7 +94,7 @@ class Call(Generic[T]):
         return f"{self.method} {self.path}"
 
 
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(eq=False, repr=False, kw_only=True)
 class CallState:
     """What has become of one call so far; travels in its request's extensions and is written by the wire."""
 

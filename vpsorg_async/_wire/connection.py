@@ -14,8 +14,6 @@ import anyio.abc
 import anyio.lowlevel
 import httpx
 
-from anyio.streams.tls import TLSAttribute, TLSStream
-
 from .authorizing import Secret
 from .call import EXTENSION, CallState
 from .parsing import AnswerParser
@@ -121,8 +119,7 @@ class Connection:
             if context is None:
                 self._stream = self._socket
             else:
-                self._stream = await _sealed(self._socket, host, context)
-                self._tls = self._stream.extra(TLSAttribute.ssl_object)  # noqa: S610 - anyio's, not Django's
+                self._stream, self._tls = await _sealed(self._socket, host, context)
         except (*_GONE, anyio.EndOfStream, UnicodeError) as error:
             raise httpx.ConnectError(_words(error)) from error
         except AttributeError as error:
@@ -138,12 +135,15 @@ class Connection:
             await self._socket.aclose()
 
 
-async def _sealed(socket: Socket, host: str, context: ssl.SSLContext) -> TLSStream:
+async def _sealed(socket: Socket, host: str, context: ssl.SSLContext) -> tuple[anyio.abc.ByteStream, ssl.SSLObject]:
+    from anyio.streams import tls  # noqa: PLC0415 - the pool has loaded it
+
     context.set_alpn_protocols(["http/1.1"])
     # A close without the handshake for it is no attack on answers that tell their length, and the others must be JSON.
-    return await TLSStream.wrap(
+    stream = await tls.TLSStream.wrap(
         socket, server_side=False, hostname=host, ssl_context=context, standard_compatible=False
     )
+    return stream, stream.extra(tls.TLSAttribute.ssl_object)  # noqa: S610 - anyio's, not Django's
 
 
 def _head_of(request: httpx.Request, token: Secret) -> bytes:

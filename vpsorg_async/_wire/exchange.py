@@ -34,7 +34,7 @@ _HEAD_TOO_LARGE = 431
 _IMPOSSIBLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Failure:
     """Why there is no answer."""
 

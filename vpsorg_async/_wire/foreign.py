@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import anyio
 import httpx
@@ -37,6 +37,7 @@ def failures() -> tuple[type[Exception], ...]:
     return _FAILURES if h11 is None else (*_FAILURES, h11.LocalProtocolError)
 
 
+@runtime_checkable
 class Exchanger(Protocol):
     """What sends a request and reads its answer.
 

@@ -24,7 +24,7 @@ LONGEST_SHARED_PAUSE = 60.0
 """Seconds that one answer's `Retry-After` may hold up other calls (assumed); its own call waits for all of it."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Place:
     woken: anyio.Event = attrs.field(factory=anyio.Event)
     # The keeper's sleep until time may let somebody in.

@@ -29,7 +29,7 @@ IDLE_SECONDS = 30.0
 """An idle connection older than this is closed when its turn comes (assumed; servers close after 5 to 75 s)."""
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class _Idle:
     origin: Origin
     connection: AnyConnection
@@ -58,8 +58,10 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._make_ssl_context = make_ssl_context
         self._ssl_context: ssl.SSLContext | None = None
         self._bare_context: ssl.SSLContext | None = None
+        # What the first connection needs: by then a process may have no descriptor left to open a module with.
+        import anyio.streams.tls  # noqa: F401, PLC0415
+
         if proxy is not None:
-            # What httpx imports with its first connection: by then a process may have no descriptor left to open it.
             import httpcore  # noqa: F401, PLC0415
         self._proxy = proxy
         self._size = size

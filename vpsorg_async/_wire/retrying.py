@@ -17,8 +17,7 @@ from .budget import RetryBudget
 from .call import EXTENSION, OBSERVER, REPEAT_BY_METHOD, AnswerLostError, CallOptions, CallState, Repeat
 from .classify import LEAVES_DOUBT, Again, Kind, Verdict, classify, kind_of_answer, read_date, read_retry_after
 from .exchange import Failure, exchange
-from .foreign import Foreign
-from .pool import ConnectionPool
+from .foreign import Exchanger, Foreign
 
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from .._events import Events
     from .._lifetime import Lifetime
     from .authorizing import Authorizer
-    from .foreign import Exchanger
     from .pacing import Gate
 
 MAX_REDIRECTS = 3
@@ -49,7 +47,7 @@ def retry_after_of(response: httpx.Response) -> float | None:
     return read_retry_after(value, now=read_date(response.headers.get("Date")) or datetime.now(UTC))
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class _Try:
     """One try, and what to do after it."""
 
@@ -96,7 +94,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
         from tenacity import AsyncRetrying  # noqa: PLC0415
 
         self._retrying = AsyncRetrying
-        self._inner: Exchanger = inner if isinstance(inner, ConnectionPool) else Foreign(inner)
+        self._inner: Exchanger = inner if isinstance(inner, Exchanger) else Foreign(inner)
         self._authorizer = authorizer
         self._gate = gate
         self._clock = clock

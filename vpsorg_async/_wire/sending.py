@@ -34,7 +34,7 @@ class RedirectedError(ResponseError):
     """The answer sends the call elsewhere: it was not carried out here."""
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class Answer(Generic[T]):
     """What a call's answer decodes to, and the facts of how it came."""
 
