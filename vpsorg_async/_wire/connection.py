@@ -61,8 +61,7 @@ class Connection:
 
         Cancellation: the request may have been sent; the connection must be closed.
         """
-        # Masked where a traceback shows the locals of what sends it.
-        message = Secret(_head_of(request, token) + await _body_of(request))
+        message = await _message_of(request, token)
         stream = self._stream or await self._connect()
         await anyio.lowlevel.checkpoint_if_cancelled()
         state: CallState | None = request.extensions.get(EXTENSION)
@@ -146,38 +145,35 @@ async def _sealed(socket: Socket, host: str, context: ssl.SSLContext) -> tuple[a
     return stream, stream.extra(tls.TLSAttribute.ssl_object)  # noqa: S610 - anyio's, not Django's
 
 
-def _head_of(request: httpx.Request, token: Secret) -> bytes:
-    """Return the request line and the headers as bytes on the wire.
+async def _message_of(request: httpx.Request, token: Secret) -> Secret:
+    """Return *request* as bytes on the wire: whole before one is sent, so that what is wrong with it costs nothing.
 
     Raises:
-        httpx.LocalProtocolError: one of them would not be read as it was given.
+        httpx.LocalProtocolError: it would not be read as it was given, or its body is not as long as it says.
+
+    Cancellation: a generator that gives the body is ended.
     """
-    headers = request.headers.raw
+    stream, headers = request.stream, request.headers.raw
+    body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await _joined(stream)
+    named = {name.lower(): value for name, value in headers}
+    if b"transfer-encoding" in named:
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+    elif b"%d" % len(body) != named.get(b"content-length", b"0"):
+        raise httpx.LocalProtocolError("the body is not as long as its Content-Length says")
     if token:
-        headers = [item for item in headers if item[0].lower() != b"authorization"]
+        if b"authorization" in named:
+            headers = [item for item in headers if item[0].lower() != b"authorization"]
         headers.append((b"Authorization", token))
+    # Masked where a traceback shows the locals of what sends it.
+    return Secret(_head(request, headers) + body)
+
+
+def _head(request: httpx.Request, headers: list[tuple[bytes, bytes]]) -> bytes:
     line = b"%b %b HTTP/1.1\r\n" % (request.method.encode("latin-1", "replace"), request.url.raw_path)
     head = b"".join([line, *[b"%b: %b\r\n" % item for item in headers], b"\r\n"])
     if not _HEAD.fullmatch(head) or head.count(b"\n") != len(headers) + 2:
         raise httpx.LocalProtocolError("the method, the path or a header has a character that it must not have")
     return head
-
-
-async def _body_of(request: httpx.Request) -> bytes:
-    """Return the body as bytes on the wire: whole before a byte is sent, so that what is wrong with it costs nothing.
-
-    Raises:
-        httpx.LocalProtocolError: it is not as long as its Content-Length says.
-
-    Cancellation: a generator that gives it is ended.
-    """
-    stream = request.stream
-    body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await _joined(stream)
-    if "Transfer-Encoding" in request.headers:
-        return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-    if len(body) != int(request.headers.get("Content-Length", "0")):
-        raise httpx.LocalProtocolError("the body is not as long as its Content-Length says")
-    return body
 
 
 async def _joined(stream: Any) -> bytes:
