@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
+import attrs
 import pytest
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vpsorg_async import Server
 from vpsorg_async._journal import CAPACITY, Journal
@@ -16,6 +20,9 @@ NOON = dt.datetime(2025, 10, 15, 12, tzinfo=dt.UTC)
 
 def minutes(number):
     return NOON + dt.timedelta(minutes=number)
+
+
+MINUTES = st.integers(0, 9).map(minutes)
 
 
 def reading(status, began, *, updated_at=None, server_id=7):
@@ -243,6 +250,45 @@ class TestNewest:
 
         assert journal.note(8, reading("active", 2.0, updated_at=minutes(1)))
         assert journal.note(7, reading(None, 3.0))
+
+
+class TestListed:
+    """What a list shows is taken in as single readings are."""
+
+    @given(
+        st.lists(
+            st.tuples(st.integers(1, 4), st.sampled_from(["active", "stopped", "rebooting"]), st.none() | MINUTES),
+            max_size=20,
+        ),
+        st.sampled_from([None, 1, 2]),
+    )
+    def test_as_one_by_one(self, shown, commanded):
+        at_once, alone = Journal(), Journal()
+        for journal in (at_once, alone):
+            if commanded:
+                give(journal, "reboot", 0.0, 0.5, commanded)
+
+        for began, (server_id, status, updated_at) in enumerate(shown, 1):
+            one = reading(status, began, updated_at=updated_at, server_id=server_id)
+            at_once.note_listed([one.server], one.began, one.ended)
+            alone.note(server_id, attrs.evolve(one, listed=True))
+
+        assert [(key, attrs.asdict(entry)) for key, entry in at_once._entries.items()] == [
+            (key, attrs.asdict(entry)) for key, entry in alone._entries.items()
+        ]
+        assert (at_once.pending(commanded) is None) == (alone.pending(commanded) is None)
+
+    def test_of_too_many_those_seen_longest_ago_are_forgotten(self):
+        """Whatever was seen again is new."""
+        journal = Journal()
+        servers = [Server(id=number, name="web", status="active") for number in range(CAPACITY + 1)]
+        journal.note_listed(servers[:-1], 1.0, 2.0)
+        journal.note_listed(servers[:1], 3.0, 4.0)
+
+        journal.note_listed(servers[-1:], 5.0, 6.0)
+
+        assert len(journal._entries) == CAPACITY
+        assert [str(number) in journal._entries for number in (0, 1, 2)] == [True, False, True]
 
 
 class TestAdoption:

@@ -21,6 +21,7 @@ from tests.helpers import ROOT, action, detail
 from vpsorg_async._client import Client
 from vpsorg_async._errors import ConfigurationError
 from vpsorg_async._models import (
+    FORM,
     Action,
     OperatingSystem,
     Plan,
@@ -397,6 +398,99 @@ class TestAnyObjectWithAnId:
             Server.from_dict(data)
 
         assert str(caught.value) == "no usable id"
+
+
+LISTED = contract("list")["results"][0]
+NEARLY_LISTED = st.builds(
+    lambda changed, plan, system, gone: {
+        name: value
+        for name, value in {
+            **LISTED,
+            "plan": {**LISTED["plan"], **plan},
+            "os": {**LISTED["os"], **system},
+            **changed,
+        }.items()
+        if name not in gone
+    },
+    st.dictionaries(KEYS, JSON, max_size=2),
+    st.dictionaries(KEYS, JSON, max_size=1),
+    st.dictionaries(KEYS, JSON, max_size=1),
+    st.lists(st.sampled_from([*LISTED]), max_size=1),
+)
+
+
+class TestManyAtOnce:
+    """What `read_all` reads field by field is what is read one by one."""
+
+    @given(st.lists(st.just(LISTED) | NEARLY_LISTED | OBJECTS | JSON, max_size=4))
+    def test_they_are_as_one_by_one_or_not_read_at_all(self, items: list[Any]) -> None:
+        read = FORM.read_all(items)
+
+        if read is not None:
+            alone = [Server.from_dict(item) for item in items]
+            assert read == alone
+            assert [*map(repr, read)] == [*map(repr, alone)]
+            assert [exact(server.to_dict()) for server in read] == [exact(item) for item in items]
+
+    def test_the_documented_list_is_read_at_once(self) -> None:
+        backwards = dict(reversed(LISTED.items()))
+
+        assert FORM.read_all([]) == []
+        assert FORM.read_all([LISTED, backwards]) == [Server.from_dict(LISTED)] * 2
+
+    @pytest.mark.parametrize("name", LISTED)
+    @pytest.mark.parametrize("odd", [*ODD, None, "", "2025"], ids=str)
+    def test_one_with_an_odd_value_is_left_to_the_careful_reader(self, name: str, odd: Any) -> None:
+        as_it_is = name in {"id", "name", "hostname", "ip_address", "location"} and type(odd) is type(LISTED[name])
+
+        assert (FORM.read_all([LISTED, {**LISTED, name: odd}]) is not None) == as_it_is
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {**LISTED, "deployed": True},
+            {name: value for name, value in LISTED.items() if name != "os"},
+            {**LISTED, "plan": {**LISTED["plan"], "bandwidth": 5}},
+            {**LISTED, "os": {"id": 5, "title": "Debian"}},
+            {**LISTED, "status": "migrating"},
+            {**LISTED, "ip_address": None},
+            None,
+            7,
+            "ten letters",
+            [*LISTED],
+        ],
+        ids=str,
+    )
+    def test_one_with_other_fields_is_left_to_the_careful_reader(self, other: Any) -> None:
+        assert FORM.read_all([LISTED, other]) is None
+
+    def test_none_has_anything_of_another(self) -> None:
+        one, other = FORM.read_all([LISTED, LISTED]) or ()
+        for part in (one, one.plan, one.os):
+            part.extra["a"] = 1
+
+        assert other == Server.from_dict(LISTED)
+
+    def test_they_are_frozen_servers_like_any(self) -> None:
+        (server,) = FORM.read_all([LISTED]) or ()
+
+        assert [type(part) for part in (server, server.plan, server.os)] == [Server, Plan, OperatingSystem]
+        assert attrs.evolve(server, name="other").name == "other"
+        assert attrs.asdict(server, filter=_data) == attrs.asdict(Server.from_dict(LISTED), filter=_data)
+        for model in (server, server.plan):
+            with pytest.raises(attrs.exceptions.FrozenInstanceError):
+                model.name = "other"
+            with pytest.raises(attrs.exceptions.FrozenInstanceError):
+                del model.name
+
+    def test_a_subclass_reads_ones_of_its_own(self) -> None:
+        class Mine(Server):
+            pass
+
+        server = Mine.from_dict({**LISTED, "ip_address": None, "deployed": True})
+
+        assert type(server) is Mine
+        assert server.to_dict() == {**LISTED, "ip_address": None, "deployed": True}
 
 
 class TestRepr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from collections import OrderedDict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +24,10 @@ T = TypeVar("T")
 
 CAPACITY = 20_000
 """Servers that are remembered, the newest (assumed: what an account can have, and some 10 MB)."""
+
+
+# Looked up once: a member of an enum is slow to find.
+_ACTIVE = ServerStatus.ACTIVE
 
 
 @attrs.define(eq=False)
@@ -50,7 +55,7 @@ class _Entry:
         if began >= self.last_began:
             self.last_began, self.last_ended = began, ended
             # Only of a server at rest: the end of what is under way moves it, also after a command was sent.
-            self.last_updated_at = server.updated_at if server.status == ServerStatus.ACTIVE else None
+            self.last_updated_at = server.updated_at if server.status == _ACTIVE else None
         return True
 
 
@@ -88,9 +93,10 @@ class Journal:
     """Remembers, for the newest 20,000 servers, the last command of this client and the last reading."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+        # Oldest first.
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
         # Commands that have not shown their effect. Apart from the readings, which come by the thousand with a list.
-        self._pending: dict[str, Change] = {}
+        self._pending: OrderedDict[str, Change] = OrderedDict()
         # Ids that creates of this client returned: no other create may adopt them. One small string a server made.
         self._created: set[str] = set()
 
@@ -196,14 +202,17 @@ class Journal:
                 self._entry(key).see(server, began, ended)
 
     def _entry(self, key: str) -> _Entry:
-        entry = self._entries.pop(key, None) or _Entry()
-        self._entries[key] = entry
-        _drop_oldest(self._entries)
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = _Entry()
+            _drop_oldest(self._entries)
+        else:
+            self._entries.move_to_end(key)
         return entry
 
     def _remember(self, key: str, change: Change) -> None:
-        self._pending.pop(key, None)
         self._pending[key] = change
+        self._pending.move_to_end(key)
         _drop_oldest(self._pending)
 
     def _show(self, key: str, change: Change) -> None:
@@ -220,9 +229,9 @@ class Journal:
             self._remember(key, change.earlier)
 
 
-def _drop_oldest(remembered: dict[str, T]) -> None:
+def _drop_oldest(remembered: OrderedDict[str, T]) -> None:
     if len(remembered) > CAPACITY:
-        del remembered[next(iter(remembered))]
+        remembered.popitem(last=False)
 
 
 def _shows_effect(command: Command, reading: Reading) -> bool:

@@ -11,7 +11,7 @@ import attrs
 from . import _shapes
 from ._errors import ConfigurationError
 from ._policies import NOT_GIVEN, NotGivenType, PollPolicy
-from ._shapes import OperatingSystem, Plan, ResourceUsage, ServerStatus, StatusName, keys_only
+from ._shapes import EXTRA, NULLS, OperatingSystem, Plan, ResourceUsage, ServerStatus, StatusName, keys_only
 
 
 if TYPE_CHECKING:
@@ -123,20 +123,21 @@ class Server(_Detachable):
         """
         if type(data) is not dict and not isinstance(data, Mapping):
             raise ValueError(f"no object but {_shapes.json_type(data)}")
-        fields, nulls = _shapes.read(data, _READERS)
-        extra = fields["extra"]
-        if extra:
-            _shapes.fill_from_dialect(fields)
-        if "id" not in fields:
+        values = FORM.read(data)
+        if extra := values[EXTRA]:
+            _shapes.fill_from_dialect(values, FORM.places)
+        if values[FORM.places["id"]] is None:
             raise ValueError("no usable id")
         for name in ("name", "status"):
-            if name not in fields:
-                fields[name] = ""
-                if name in nulls:
+            place = FORM.places[name]
+            if values[place] is None:
+                values[place] = ""
+                if name in values[NULLS]:
                     extra[name] = None
-        server = cls(**fields)
-        if nulls:
-            object.__setattr__(server, "_nulls", nulls)
+        if cls is Server:
+            return FORM.make(values)
+        server = cls(**{name: values[place] for name, place in FORM.places.items() if name != "_nulls"})
+        object.__setattr__(server, "_nulls", values[NULLS])
         return server
 
     def to_dict(self) -> dict[str, Any]:
@@ -145,7 +146,7 @@ class Server(_Detachable):
         A field that is `None` is null if the answer said so, else left out. `extra` is merged back, its values shared.
         Times are ISO 8601 in UTC, with a Z.
         """
-        data = _shapes.dump(self, _READERS)
+        data = _shapes.dump(self, FORM.names)
         for name, written in _WRITERS.items():
             if data.get(name) is not None and name not in self.extra:
                 data[name] = written(data[name])
@@ -218,22 +219,27 @@ class Server(_Detachable):
         return servers
 
 
-_READERS: Final = _shapes.readers(
-    id=_shapes.KEY,
-    name=_shapes.TEXT,
-    status=(ServerStatus, _shapes.status),
-    hostname=_shapes.TEXT,
-    ip_address=_shapes.TEXT,
-    ipv6_address=_shapes.TEXT,
-    location=_shapes.TEXT,
-    plan=(Plan, _shapes.plan),
-    os=(OperatingSystem, _shapes.operating_system),
-    backups_enabled=(bool, _shapes.boolean),
-    resource_usage=(ResourceUsage, _shapes.resource_usage),
-    created_at=(datetime, _shapes.moment),
-    updated_at=(datetime, _shapes.moment),
-    message=_shapes.TEXT,
+FORM: Final = _shapes.Form(
+    Server,
+    {
+        "id": _shapes.KEY,
+        "name": _shapes.TEXT,
+        "status": (ServerStatus, _shapes.status),
+        "hostname": _shapes.TEXT,
+        "ip_address": _shapes.TEXT,
+        "ipv6_address": _shapes.TEXT,
+        "location": _shapes.TEXT,
+        "plan": (Plan, _shapes.PLAN.nested),
+        "os": (OperatingSystem, _shapes.SYSTEM.nested),
+        "backups_enabled": (bool, _shapes.boolean),
+        "resource_usage": (ResourceUsage, _shapes.USAGE.nested),
+        "created_at": (datetime, _shapes.moment),
+        "updated_at": (datetime, _shapes.moment),
+        "message": _shapes.TEXT,
+    },
+    ("id", "name", "hostname", "status", "ip_address", "location", "plan", "os", "created_at", "updated_at"),
 )
+"""How a server is read."""
 
 _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "status": str,
@@ -291,16 +297,20 @@ class Action(_Detachable):
         return await self._command.wait(timeout)
 
 
+# Half of the time of `object.__setattr__`.
+_set_handle: Final = Server._servers.__set__  # noqa: SLF001 - of our own class
+
+
 def bind(server: Server, servers: Servers) -> Server:
     """Give *server* its handle on *servers*, and return it."""
-    object.__setattr__(server, "_servers", servers)
+    _set_handle(server, servers)
     return server
 
 
 def facts_of(server: Server, *, but: Collection[str]) -> dict[str, Any]:
     """Return every field that an answer gave of *server*, null or not, as one flat dict; *but* are left out."""
     facts: dict[str, Any] = {}
-    for name in _READERS.keys() - but:
+    for name in {*FORM.names}.difference(but):
         value = getattr(server, name)
         if name in _WRITERS and attrs.has(type(value)):
             facts[name] = "given"

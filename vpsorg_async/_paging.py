@@ -53,10 +53,6 @@ Known: TypeAlias = Callable[[Any], "Server | None"]
 """Tells which server a page's item is, if it has been read before and is as it was."""
 
 
-def _unknown(_item: Any) -> None:
-    return None
-
-
 @attrs.frozen
 class PageRead:
     """One page's servers, when its request began and ended on the client's clock, and the API's clock then."""
@@ -83,7 +79,13 @@ class Pager:
         self._path = sender.http.base_url.path.rstrip("/") + LIST_PATH.rstrip("/")
 
     async def fetch(
-        self, query: Mapping[str, str], options: CallOptions, *, first: int, skip_invalid: bool, known: Known = _unknown
+        self,
+        query: Mapping[str, str],
+        options: CallOptions,
+        *,
+        first: int,
+        skip_invalid: bool,
+        known: Known | None = None,
     ) -> PageRead:
         """Return the page of *query*, whose items stand at *first* and after in the whole list."""
         began = self.clock.now()
@@ -96,7 +98,7 @@ class Pager:
         return PageRead(servers, len(page.items), page.count, page.next, began, self.clock.now(), answer.date)
 
     async def fetch_first(
-        self, query: Mapping[str, str], options: CallOptions, *, skip_invalid: bool, known: Known = _unknown
+        self, query: Mapping[str, str], options: CallOptions, *, skip_invalid: bool, known: Known | None = None
     ) -> tuple[dict[str, str], PageRead]:
         """Return the first page, and the query that the API took for it."""
         if self.sized:
@@ -222,7 +224,7 @@ class Listing(AsyncIterator["Server"]):
         keep: Callable[[Server], bool] | None = None,
         on_page: Callable[[PageRead], None] | None = None,
         passes: int = MOST_PASSES,
-        known: Known = _unknown,
+        known: Known | None = None,
     ) -> None:
         self._pager = pager
         self._query = query

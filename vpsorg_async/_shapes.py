@@ -9,10 +9,11 @@ nothing is lost on the way back.
 from __future__ import annotations
 
 import enum
+import operator
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import attrs
 
@@ -20,10 +21,10 @@ import attrs
 Reader: TypeAlias = Callable[[Any], Any]
 """Turns a JSON value into a field's, or into `None` if it does not fit."""
 
-Readers: TypeAlias = Mapping[str, tuple[str, type[Any], Reader]]
-"""For each field its name, the type that nearly always comes and is taken as it is, and the reader of all others."""
+Readers: TypeAlias = Mapping[str, tuple[type[Any], Reader]]
+"""For each field the type that nearly always comes of it and is taken as it is, and the reader of all other values."""
 
-T = TypeVar("T", bound="Plan | OperatingSystem | ResourceUsage")
+T = TypeVar("T")
 
 
 class ServerStatus(enum.StrEnum):
@@ -42,6 +43,9 @@ StatusName: TypeAlias = Literal["provisioning", "active", "stopped", "suspended"
 """The seven statuses as plain strings."""
 
 _STATUSES: Final[Mapping[str, ServerStatus]] = {member.value: member for member in ServerStatus}
+
+# Looked up once: the look-up is a fifth of the reading of a time.
+_from_iso: Final = datetime.fromisoformat
 
 _JSON_TYPES: Final[Mapping[type[Any], str]] = {
     dict: "an object",
@@ -119,35 +123,118 @@ class ResourceUsage:
     _nulls: tuple[str, ...] = attrs.field(default=(), init=False, eq=False, repr=False)
 
 
-def readers(**fields: tuple[type[Any], Reader]) -> Readers:
-    """Return the table that `read` goes by."""
-    return {name: (name, usual, reader) for name, (usual, reader) in fields.items()}
+EXTRA: Final = 0
+NULLS: Final = 1
+"""Where `Form.read` puts what fits no field, and the names of fields that are given as null."""
 
 
-def read(data: Mapping[str, Any], table: Readers) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the fields that *data* gives, `extra` among them, and which known ones it gives as null."""
-    extra: dict[str, Any] = {}
-    fields: dict[str, Any] = {"extra": extra}
-    nulls: tuple[str, ...] = ()
-    for name, value in data.items():
-        if name not in table:
-            extra[name] = value
-            continue
-        # `own` equals `name`, but is the string that the class was written with: a call finds its arguments by identity
-        # first, which is a third of the time that making the object takes.
-        own, usual, reader = table[name]
-        if type(value) is usual:
-            fields[own] = value
-        elif (fitting := reader(value)) is not None:
-            fields[own] = fitting
-        elif value is None:
-            nulls += (name,)
-        else:
-            extra[name] = value
-    return fields, nulls
+class Form(Generic[T]):
+    """How a *cls* is read from a JSON object: each field by one of *readers*.
+
+    `read_all` is for objects that have the *listed* fields and no others, as those of a list.
+    """
+
+    def __init__(self, cls: type[T], readers: Readers, listed: Sequence[str] = ()) -> None:
+        listed = listed or [*readers]
+        self.names: Final = [*readers]
+        self.places: Final = {
+            name: place for place, name in enumerate(dict.fromkeys(("extra", "_nulls", *listed, *readers)))
+        }
+        self._cls = cls
+        self._draft = _draft_of(cls, self.places)
+        self._blank = [None, (), *(None for _ in readers)]
+        self._readers = {name: (self.places[name], *reader) for name, reader in readers.items()}
+        self._width = len(listed)
+        self._listed_of = operator.itemgetter(*listed)
+        self._columns = [(usual, _column_reader(usual, reader)) for usual, reader in map(readers.__getitem__, listed)]
+        FORMS[cls] = self
+
+    def read(self, data: Mapping[str, Any]) -> list[Any]:
+        """Return the values of *data* by their `places`; what it does not give, or as null, is `None`."""
+        values: list[Any] = self._blank.copy()
+        values[EXTRA] = extra = {}
+        readers = self._readers
+        for name, value in data.items():
+            if name not in readers:
+                extra[name] = value
+                continue
+            place, usual, reader = readers[name]
+            if type(value) is usual:
+                values[place] = value
+            elif (fitting := reader(value)) is not None:
+                values[place] = fitting
+            elif value is None:
+                values[NULLS] += (name,)
+            else:
+                extra[name] = value
+        return values
+
+    def make(self, values: Iterable[Any]) -> T:
+        """Return the model with these *values*, in the order of `places`."""
+        model = self._draft(*values)
+        model.__class__ = self._cls
+        return model
+
+    def nested(self, value: Any) -> T | None:
+        """Return the model of an object that stands in another."""
+        return self.make(self.read(value)) if type(value) is dict else None
+
+    def read_all(self, items: Sequence[Any]) -> list[T] | None:
+        """Return the models of *items*; `None` if one of them has not just the listed fields, each with a usual value.
+
+        Most lists are nothing else. It reads field by field, so that the loops are C's, in half of the time that `read`
+        of each takes; what comes out is the same.
+        """
+        columns: list[Sequence[Any]] = [[{} for _ in items], [()] * len(items)]
+        try:
+            if sum(map(len, items)) != self._width * len(items):
+                return None
+            rows = map(self._listed_of, items)
+            for (usual, reader), values in zip(self._columns, zip(*rows, strict=True), strict=False):
+                column = values if reader is None else reader(values)
+                if column is None or {*map(type, column)} != {usual}:
+                    return None
+                columns.append(column)
+        except (KeyError, TypeError):
+            # An item lacks a field, or is no object.
+            return None
+        models = [*map(self._draft, *columns)]
+        for model in models:
+            model.__class__ = self._cls
+        return models
 
 
-def dump(model: Any, names: Mapping[str, Any]) -> dict[str, Any]:
+FORMS: Final[dict[type[Any], Form[Any]]] = {}
+"""By the class."""
+
+
+def _draft_of(cls: type[T], names: Iterable[str]) -> Callable[..., T]:
+    """Return a subclass of *cls*, with *names* as its arguments, whose objects are filled and then become a *cls*.
+
+    The `__init__` of a frozen class sets each field by a call: for a `Server` it takes four times as long.
+    """
+    fields = {name: attrs.field(default=None) for name in (*names, *attrs.fields_dict(cls))}  # type: ignore[arg-type]
+
+    class Draft(cls):  # type: ignore[misc, valid-type]
+        __slots__ = ()
+        __init__ = attrs.make_class("Fields", fields, eq=False, repr=False).__init__  # type: ignore[misc]
+        __setattr__ = object.__setattr__
+        __delattr__ = object.__delattr__
+
+    draft: Callable[..., T] = Draft
+    return draft
+
+
+def _column_reader(usual: type[Any], reader: Reader) -> Callable[[Sequence[Any]], Sequence[Any] | None] | None:
+    """Return what reads a field's values in many objects; `None` if they are taken as they are."""
+    if usual in _JSON_TYPES:
+        return None
+    if usual in FORMS:
+        return FORMS[usual].read_all
+    return lambda values: [*map(reader, values)]
+
+
+def dump(model: Any, names: Iterable[str]) -> dict[str, Any]:
     """Return *model*'s fields of those *names*, in this order, with `extra` over them.
 
     What is `None` is null if it was read as null, else left out.
@@ -192,7 +279,7 @@ def moment(value: Any) -> datetime | None:
     if type(value) is not str:
         return None
     try:
-        when = datetime.fromisoformat(value)
+        when = _from_iso(value)
         if when.tzinfo is UTC:
             return when
         return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
@@ -217,45 +304,30 @@ KEY: Final = (int, key)
 TEXT: Final = (str, text)
 _WHOLE: Final = (int, _whole)
 _NUMBER: Final = (float, _number)
-_READERS: Final[Mapping[type[Any], Readers]] = {
-    Plan: readers(id=KEY, name=TEXT, vcpus=_WHOLE, memory=_WHOLE, storage=_WHOLE, bandwidth=_WHOLE),
-    OperatingSystem: readers(id=KEY, name=TEXT),
-    ResourceUsage: readers(cpu_percent=_NUMBER, memory_used=_NUMBER, disk_used=_NUMBER, bandwidth_used=_NUMBER),
-}
-
-
-def nested(cls: type[T]) -> Callable[[Any], T | None]:
-    """Return the reader of a *cls* from a JSON object."""
-    table = _READERS[cls]
-
-    def read_nested(value: Any) -> T | None:
-        if type(value) is not dict:
-            return None
-        fields, nulls = read(value, table)
-        model = cls(**fields)
-        if nulls:
-            object.__setattr__(model, "_nulls", nulls)
-        return model
-
-    return read_nested
-
-
-plan: Final = nested(Plan)
-operating_system: Final = nested(OperatingSystem)
-resource_usage: Final = nested(ResourceUsage)
+PLAN: Final = Form(
+    Plan,
+    {"id": KEY, "name": TEXT, "vcpus": _WHOLE, "memory": _WHOLE, "storage": _WHOLE, "bandwidth": _WHOLE},
+    ("id", "name", "vcpus", "memory", "storage"),
+)
+SYSTEM: Final = Form(OperatingSystem, {"id": KEY, "name": TEXT})
+USAGE: Final = Form(
+    ResourceUsage,
+    {"cpu_percent": _NUMBER, "memory_used": _NUMBER, "disk_used": _NUMBER, "bandwidth_used": _NUMBER},
+)
 
 
 def dump_nested(model: Plan | OperatingSystem | ResourceUsage) -> dict[str, Any]:
     """Return *model* as the API's own JSON object."""
-    return dump(model, _READERS[type(model)])
+    return dump(model, FORMS[type(model)].names)
 
 
-def fill_from_dialect(fields: dict[str, Any]) -> None:
-    """Fill what *fields* lacks from the names and shapes of the vendor's newer clients, which are in its `extra`."""
-    extra = fields["extra"]
+def fill_from_dialect(values: list[Any], places: Mapping[str, int]) -> None:
+    """Fill what *values* lack from the names and shapes of the vendor's newer clients, which are in their `extra`."""
+    extra = values[EXTRA]
     for name, other in _DIALECT:
-        if name not in fields and (value := other(extra)) is not None:
-            fields[name] = value
+        place = places[name]
+        if values[place] is None:
+            values[place] = other(extra)
 
 
 def _location(extra: Mapping[str, Any]) -> str | None:
@@ -270,7 +342,7 @@ def _plan(extra: Mapping[str, Any]) -> Plan | None:
 
 def _operating_system(extra: Mapping[str, Any]) -> OperatingSystem | None:
     for other in ("operating_system_version", "operating_system"):
-        if (system := operating_system(extra.get(other))) is not None:
+        if (system := SYSTEM.nested(extra.get(other))) is not None:
             return system
     name = text(extra.get("os_name"))
     return None if name is None else OperatingSystem(name=name)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers import action, detail, listed, page
-from tests.test_models import JSON, OBJECTS, contract
+from tests.test_models import JSON, NEARLY_LISTED, OBJECTS, contract
 from vpsorg_async import _errors
 from vpsorg_async._errors import APIStatusError, ResponseError
 from vpsorg_async._models import Action, Server, ServerRef, ServerStatus
@@ -57,6 +57,14 @@ def servers_of(body: bytes, **options: Any) -> list[Server]:
     return codec.servers(codec.page(body), **arguments)
 
 
+def codec_or_error(item: Any) -> Server | ResponseError:
+    """Read *item* as a server alone."""
+    try:
+        return codec.server(json.dumps(item).encode())
+    except ResponseError as error:
+        return error
+
+
 def refused(read: Any, body: bytes) -> str:
     """Return the text of the error that reading *body* is."""
     with pytest.raises(ResponseError) as caught:
@@ -90,10 +98,10 @@ class TestDocumentedAnswers:
 
     def test_cattrs_structures_and_unstructures_through_the_same_hooks(self) -> None:
         document = contract("list")["results"]
-        servers = codec.CONVERTER.structure(document, list[Server])
+        servers = codec.converter().structure(document, list[Server])
 
         assert servers == [Server.from_dict(item) for item in document]
-        assert codec.CONVERTER.unstructure(servers) == document
+        assert codec.converter().unstructure(servers) == document
 
 
 class TestHostileJson:
@@ -163,6 +171,16 @@ class TestHostileJson:
         assert isinstance(server, (Server, ResponseError))
         assert isinstance(accepted, (Action, ResponseError))
         assert isinstance(servers, ResponseError) or all(isinstance(item, Server) for item in servers)
+
+    @given(st.lists(NEARLY_LISTED | OBJECTS, max_size=4))
+    def test_a_page_is_read_as_its_items_are(self, items: list[Any]) -> None:
+        skipped: list[str] = []
+
+        servers = servers_of(json.dumps(page(*items)).encode(), skip_invalid=True, on_skipped=skipped.append)
+
+        readable = [item for item in items if isinstance(codec_or_error(item), Server)]
+        assert servers == [Server.from_dict(item) for item in readable]
+        assert len(skipped) == len(items) - len(readable)
 
     @given(OBJECTS, st.integers() | st.text(min_size=1))
     def test_any_object_with_an_id_is_a_model(self, document: dict[str, Any], server_id: int | str) -> None:

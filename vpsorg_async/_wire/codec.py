@@ -7,24 +7,29 @@ Its one fault, a float in place of an integer of more than 64 bits, is made good
 
 from __future__ import annotations
 
+import functools
 import html
 import http
 import json
 
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
-import cattrs
 import orjson
 
 from .. import _errors
 from .._errors import APIStatusError, ResponseError
-from .._models import Action, Server, ServerRef
+from .._models import FORM, Action, Server, ServerRef
 from .._shapes import json_type
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import cattrs
+
+T = TypeVar("T")
 
 BODY_LIMIT: Final = 64 * 1024
 """So many bytes of an error's body are kept and looked at."""
@@ -131,7 +136,7 @@ def servers(
     first: int,
     skip_invalid: bool,
     on_skipped: Callable[[str], None],
-    known: Callable[[Any], Server | None] = lambda _item: None,
+    known: Callable[[Any], Server | None] | None = None,
 ) -> list[Server]:
     """Return the servers of a *page* whose first item is number *first* of the list, counted from 0.
 
@@ -140,10 +145,14 @@ def servers(
     Raises:
         ResponseError: an item is malformed, unless *skip_invalid*; then it is left out, and *on_skipped* told.
     """
+    if known is None:
+        # If one is malformed, which one it is comes out below.
+        with suppress(ValueError):
+            return _read(page.items, list[Server])
     found = []
     for index, item in enumerate(page.items):
         try:
-            found.append(known(item) or _structure_server(item, Server))
+            found.append((known and known(item)) or _read(item, Server))
         except ValueError as error:
             where = f"$[{index}]" if page.bare else f"$.results[{index}] of its page"
             trouble = f"item {first + index} of the list ({where}): {error}"
@@ -228,7 +237,7 @@ def _object(data: Any, nor: str = "") -> dict[str, Any]:
 
 def _server_at(data: Any, where: str) -> Server:
     try:
-        return _structure_server(data, Server)
+        return _read(data, Server)
     except ValueError as error:
         trouble = f"{error} @ {where}"
     raise ResponseError(trouble)
@@ -244,6 +253,12 @@ def _server(data: Any, _: type[Server]) -> Server:
     return found
 
 
+def _servers(items: list[Any], _: type[list[Server]]) -> list[Server]:
+    # What is read so has no unknown fields, so nothing in it is deep.
+    found = FORM.read_all(items)
+    return [_server(item, Server) for item in items] if found is None else found
+
+
 def _action(data: dict[str, Any], _: type[Action]) -> Action:
     about = _server_at(data.get("server"), "$.server")
     status, message = data.get("status"), data.get("message")
@@ -254,12 +269,29 @@ def _action(data: dict[str, Any], _: type[Action]) -> Action:
     )
 
 
-CONVERTER: Final = cattrs.Converter()
-CONVERTER.register_structure_hook(Server, _server)
-CONVERTER.register_structure_hook(Action, _action)
-CONVERTER.register_unstructure_hook(Server, Server.to_dict)
-# Looked up once: the look-up costs as much as a field.
-_structure_server: Final[Callable[[Any, type[Server]], Server]] = CONVERTER.get_structure_hook(Server)
+@functools.cache
+def converter() -> cattrs.Converter:
+    """Return what reads and writes the models, also as parts of other classes; made once, by the first client."""
+    # It is a good part of what importing this library takes.
+    import cattrs  # noqa: PLC0415
+
+    made = cattrs.Converter()
+    made.register_structure_hook(Server, _server)
+    made.register_structure_hook_func(lambda cls: cls == list[Server], _servers)
+    made.register_structure_hook(Action, _action)
+    made.register_unstructure_hook(Server, Server.to_dict)
+    return made
+
+
+def _read(data: Any, cls: type[T]) -> T:
+    hook: Callable[[Any, type[T]], T] = _hook_of(cls)  # type: ignore[arg-type] # a class is hashable
+    return hook(data, cls)
+
+
+# Kept: cattrs' own look-up costs as much as a field.
+@functools.cache
+def _hook_of(cls: type[Any]) -> Callable[[Any, type[Any]], Any]:
+    return converter().get_structure_hook(cls)
 
 
 # What was wrong

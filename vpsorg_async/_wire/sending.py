@@ -51,6 +51,8 @@ class Sender:
     def __init__(self, http: httpx.AsyncClient, lifetime: Lifetime) -> None:
         self.http = http
         self._lifetime = lifetime
+        # What reads answers is made with the client: it loads a library.
+        codec.converter()
         # Those of the last request without a body, and what they were made of.
         self._headers = httpx.Headers()
         self._headers_of: tuple[list[tuple[bytes, bytes]], bytes] = [], b""
