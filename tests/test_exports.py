@@ -195,23 +195,59 @@ class TestSignatures:
         assert len(vpsorg_async.ServerStatus) == 7
 
 
+def run(script):
+    """Run *script* in an interpreter of its own, and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    return done.stdout, done.stderr
+
+
 class TestImporting:
-    def test_it_loads_nothing_that_is_not_needed_for_a_first_call(self):
+    def test_it_loads_nothing_that_is_not_needed_to_make_a_client(self):
         script = (
-            "import sys, httpx, anyio\n"
+            "import sys, httpx\n"
             "before = set(sys.modules)\n"
             "import vpsorg_async\n"
-            "unwanted = {'starlette', 'uvicorn', 'rich', 'tenacity', 'trio', 'uvloop', 'pytest', 'respx', 'click'}\n"
+            "unwanted = {'starlette', 'uvicorn', 'rich', 'trio', 'uvloop', 'pytest', 'respx', 'click', 'asyncio',\n"
+            "    'tenacity', 'cattrs', 'httptools', 'httpcore', 'anyio.streams.tls',\n"
+            "    'vpsorg_async.sandbox', 'vpsorg_async._lookout', 'vpsorg_async._fleet'}\n"
             "print(sorted(unwanted & (set(sys.modules) - before)))\n"
         )
 
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", script],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
+        assert run(script) == ("[]\n", "")
+
+    def test_a_client_that_is_made_has_all_that_its_calls_need(self):
+        """A process may have no descriptor left by then to open a module with."""
+        script = (
+            "import sys, anyio, httpx\n"
+            "from vpsorg_async import Client, RetryPolicy\n"
+            "answers = iter([503, 200])\n"
+            "class Answers(httpx.AsyncBaseTransport):\n"
+            "    async def handle_async_request(self, request):\n"
+            "        return httpx.Response(next(answers), json={'id': 7})\n"
+            "async def main():\n"
+            "    client = Client('vps_test', transport=Answers(), retry=RetryPolicy(initial=0.001))\n"
+            "    before = set(sys.modules)\n"
+            "    await client.servers.get(7)\n"
+            "    print(sorted(set(sys.modules) - before))\n"
+            "anyio.run(main)\n"
         )
 
-        assert (done.stdout, done.stderr) == ("[]\n", "")
+        assert run(script) == ("[]\n", "")
+
+    @pytest.mark.parametrize("name", ["FleetReport", "ServerChange", "StatusSeen", "ServerList"])
+    def test_what_comes_later_is_there_by_each_way_of_asking(self, name):
+        script = (
+            "import pickle, vpsorg_async\n"
+            f"assert {name!r} in dir(vpsorg_async)\n"
+            f"from vpsorg_async import {name}\n"
+            "from vpsorg_async import *\n"
+            f"print({name} is vpsorg_async.{name} is pickle.loads(pickle.dumps({name})))\n"
+        )
+
+        assert run(script) == ("True\n", "")
+
+    def test_a_name_that_is_none_of_ours_is_an_attribute_error(self):
+        with pytest.raises(AttributeError, match="module 'vpsorg_async' has no attribute 'Serverr'"):
+            vpsorg_async.Serverr  # noqa: B018

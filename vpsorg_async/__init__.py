@@ -1,5 +1,8 @@
 """The async Python SDK for VPS.org's servers API."""
 
+import importlib
+import typing
+
 from ._client import Client
 from ._errors import (
     APIConnectionError,
@@ -23,14 +26,17 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._events import Event
-from ._fleet import Fleet, FleetRun
-from ._lifecycle import StatusSeen
 from ._models import Action, OperatingSystem, Plan, ResourceUsage, Server, ServerRef, ServerStatus, StatusName
-from ._paging import ServerList
 from ._policies import NOT_GIVEN, PollPolicy, RetryPolicy
-from ._reports import FleetReport, Outcome, Progress, ServerSpec
 from ._version import __version__
-from ._watching import ServerChange
+
+
+if typing.TYPE_CHECKING:
+    from ._fleet import Fleet, FleetRun
+    from ._lifecycle import StatusSeen
+    from ._paging import ServerList
+    from ._reports import FleetReport, Outcome, Progress, ServerSpec
+    from ._watching import ServerChange
 
 
 __all__ = [
@@ -77,3 +83,28 @@ __all__ = [
     "WaitTimeoutError",
     "__version__",
 ]
+
+# What comes with the first client anyway, and is not needed to import one.
+_LATER = {
+    "Fleet": "_fleet",
+    "FleetRun": "_fleet",
+    "StatusSeen": "_lifecycle",
+    "ServerList": "_paging",
+    "FleetReport": "_reports",
+    "Outcome": "_reports",
+    "Progress": "_reports",
+    "ServerSpec": "_reports",
+    "ServerChange": "_watching",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -19,15 +19,8 @@ import httpx
 from ._clock import SystemClock
 from ._errors import ConfigurationError
 from ._events import Event, Events
-from ._fleet import Fleets
-from ._journal import Journal
 from ._lifetime import Lifetime
-from ._lookout import Lookout
-from ._models import bind
-from ._paging import Pager
 from ._policies import NOT_GIVEN, NotGivenType, RetryPolicy, checked_seconds
-from ._reconcile import Creator, Search
-from ._servers import Parts, Servers
 from ._version import __version__
 from ._wire.authorizing import Authorizer, Hidden
 from ._wire.call import CallOptions
@@ -43,6 +36,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._clock import Clock
+    from ._fleet import Fleets
+    from ._servers import Servers
     from ._wire.authorizing import Token
 
 BASE_URL = "https://admin.vps.org/api/v1"
@@ -184,7 +179,10 @@ class Client:
             raise ConfigurationError(f"max_connections={max_connections!r}: give a whole number of 1 or more")
         if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
             raise ConfigurationError(f"on_event must be a plain function that takes an Event, not {on_event!r}")
-        lifetime, events, journal = Lifetime(lambda: self._http.is_closed), Events(clock, on_event), Journal()
+        # Lists, waits and what they are made of: by now they are needed, and importing the library was quicker.
+        from ._servers import Servers, parts_of  # noqa: PLC0415
+
+        lifetime, events = Lifetime(lambda: self._http.is_closed), Events(clock, on_event)
         retrying = RetryTransport(
             transport,
             authorizer=Authorizer(token, base_url),
@@ -202,28 +200,13 @@ class Client:
             timeout=httpx.Timeout(None),
             trust_env=False,
         )
-        sender = Sender(self._http, lifetime)
-        pager = Pager(sender, clock)
-        search = Search(sender, clock, lifetime)
-        self._parts = Parts(
-            sender=sender,
-            pager=pager,
-            search=search,
-            creator=Creator(search, pager, journal=journal, events=events),
-            lookout=Lookout(
-                sender,
-                pager,
-                clock=clock,
-                journal=journal,
-                events=events,
-                lifetime=lifetime,
-                options=options,
-                bind=lambda server: bind(server, self._servers),
-            ),
-            journal=journal,
+        self._parts = parts_of(
+            Sender(self._http, lifetime),
             clock=clock,
             events=events,
             lifetime=lifetime,
+            options=options,
+            root=lambda: self._servers,
         )
         self._options = options
         self._servers = Servers(self._parts, options)
@@ -237,6 +220,8 @@ class Client:
     @property
     def fleet(self) -> Fleets:
         """Many servers at once: `client.fleet(servers).start()`, `client.fleet.create(specs)`."""
+        from ._fleet import Fleets  # noqa: PLC0415 - not for those who have none
+
         return Fleets(self._servers, self._parts)
 
     @property
@@ -264,7 +249,7 @@ class Client:
 
     def _view_of(self, client: Client, options: CallOptions) -> None:
         self._http, self._parts, self._options = client._http, client._parts, options
-        self._servers = Servers(self._parts, options)
+        self._servers = type(client._servers)(self._parts, options)
         self._is_view = True
 
     async def request(

@@ -14,7 +14,9 @@ import attrs
 from . import _endpoints
 from ._endpoints import checked_id, checked_statuses
 from ._errors import APIConnectionError, OutcomeUnknownError, StateConflictError
+from ._journal import Journal
 from ._lifecycle import LASTING, TRANSITIONS, Goal, Reading
+from ._lookout import Lookout
 from ._models import Action, Server, ServerRef, ServerStatus, StatusGoal, Timeout, bind, bind_action, bound_to
 from ._paging import Listing, Pager, PageRead, ServerList
 from ._policies import NOT_GIVEN, NotGivenType, PollPolicy, checked_seconds
@@ -32,9 +34,8 @@ if TYPE_CHECKING:
 
     from ._clock import Clock
     from ._events import Events
-    from ._journal import Change, Journal
+    from ._journal import Change
     from ._lifetime import Lifetime
-    from ._lookout import Lookout
 
 ServerId: TypeAlias = int | str | Server
 """A server by its id, or as the API showed it."""
@@ -58,6 +59,40 @@ class Parts:
     clock: Clock
     events: Events
     lifetime: Lifetime
+
+
+def parts_of(
+    sender: Sender,
+    *,
+    clock: Clock,
+    events: Events,
+    lifetime: Lifetime,
+    options: CallOptions,
+    root: Callable[[], Servers],
+) -> Parts:
+    """Return the parts of a new client, whose looks have its *options*; what they find belongs to *root*."""
+    journal, pager, search = Journal(), Pager(sender, clock), Search(sender, clock, lifetime)
+    lookout = Lookout(
+        sender,
+        pager,
+        clock=clock,
+        journal=journal,
+        events=events,
+        lifetime=lifetime,
+        options=options,
+        bind=lambda server: bind(server, root()),
+    )
+    return Parts(
+        sender=sender,
+        pager=pager,
+        search=search,
+        creator=Creator(search, pager, journal=journal, events=events),
+        lookout=lookout,
+        journal=journal,
+        clock=clock,
+        events=events,
+        lifetime=lifetime,
+    )
 
 
 def checked_goal(status: StatusGoal, fail_on: StatusGoal | NotGivenType | None, poll: PollPolicy) -> Goal:
