@@ -48,7 +48,7 @@ async def main(base_url, authority):
         group.start_soon(ended, closed_while_running.servers.get(1))
         made = closed_while_running.servers.create(name="a", plan_id=1, os_id=1, location="us-west")
         group.start_soon(ended, made)
-        await anyio.sleep(0.05)
+        await anyio.wait_all_tasks_blocked()
         await closed_while_running.aclose()
     never_used = Client("vps_test", base_url=base_url)
     print("done")
