@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers import detail
+from tests.helpers import detail, listed, page
 from tests.rawserver import RawServer, json
 from vpsorg_async import Client, PollPolicy, RetryPolicy
 from vpsorg_async._errors import RateLimitError, ServerError
@@ -193,8 +193,26 @@ class LimitedApi(httpx.AsyncBaseTransport):
             self.answered.append((self.clock.now(), good))
             await self.clock.sleep(self._latency * self._chance.uniform(0.3, 0.7))
         if good:
-            return httpx.Response(200, stream=httpx.ByteStream(jsonlib.dumps(detail()).encode()))
+            return httpx.Response(200, stream=httpx.ByteStream(jsonlib.dumps(self.answer(request)).encode()))
         return httpx.Response(429, headers={"Retry-After": "1"}, stream=httpx.ByteStream(b"{}"))
+
+    def answer(self, _request):
+        return detail()
+
+
+class LimitedList(LimitedApi):
+    """The same, with 3,000 servers on thirty pages, that get active between the second minute and the fifth."""
+
+    def answer(self, request):
+        if "page_size" not in request.url.params:
+            return detail(7)
+        number = int(request.url.params.get("page", "1"))
+        link = f"https://api.example/servers/?page_size=100&page={number + 1}" if number < 30 else None
+        servers = (listed(100 * (number - 1) + place) for place in range(100))
+        return page(*({**one, "status": self.status(one["id"])} for one in servers), count=3_000, next=link)
+
+    def status(self, server_id):
+        return "active" if self.clock.now() > 120 + server_id * 7 % 180 else "provisioning"
 
 
 def fixed_window(limit=10, seconds=1.0, offset=0.6):
@@ -322,6 +340,25 @@ class TestPaceOfAClient:
         assert clock.now() < 2.0
 
 
+class TestLooks:
+    @pytest.mark.heavy
+    async def test_the_last_pages_are_reached_although_a_look_is_more_than_a_second_takes(self):
+        """Also by looks so far apart that the pause after the last one's 429 is long over."""
+        clock, done, poll = JumpingClock(), set(), PollPolicy(minimum=10, maximum=30)
+        client = Client._over(LimitedList(clock, "bucket", 0.05), clock, token="t", base_url="https://api.example")
+
+        async def wait(server_id):
+            await client.servers.wait_until(server_id, status="active", detail=False, poll=poll)
+            done.add(server_id)
+
+        async with client, anyio.create_task_group() as group:
+            for server_id in range(3_000):
+                group.start_soon(wait, server_id)
+
+        assert done == {*range(3_000)}
+        assert clock.now() < 400
+
+
 class TestPace:
     def test_a_fresh_client_begins_with_a_small_burst(self):
         pace, on_wire = Pace(100), 0
@@ -402,6 +439,15 @@ class TestPace:
         assert pace.may_begin(100.0, 0)
         pace.begin(100.0, 0)
         assert pace.may_begin(100.0, 1)
+
+    def test_what_was_learned_outlives_the_half_minute_between_two_looks(self):
+        pace = Pace(100)
+        pace.refused(0.0, 1.0)
+        pace.begin(1.0, 0)
+
+        assert pace.may_begin(31.0, 0)
+        pace.begin(31.0, 0)
+        assert not pace.may_begin(31.0, 1)
 
     @given(
         st.integers(1, 50),

@@ -52,6 +52,10 @@ BURST_SHARE = 0.125
 FORGOTTEN_AFTER = 10
 """So many lengths of the pause without a call, and what was learned says nothing any more (assumed)."""
 
+REMEMBERED = 60.0
+"""Seconds that it is remembered at least (assumed): two looks of a wait are less apart. Without it each look of ten
+thousand waits ran into the limit anew, and ended before its last pages."""
+
 
 class Pace:
     """Whether one more call may begin. Told the time, never asks it."""
@@ -78,7 +82,7 @@ class Pace:
         if on_wire >= self._size:
             return False
         if self._rate is not None:
-            if now < max(self._opens_at, self._last_begin) + FORGOTTEN_AFTER * self._period:
+            if now < max(self._opens_at, self._last_begin) + max(FORGOTTEN_AFTER * self._period, REMEMBERED):
                 return now >= self._opens_at and self._fill(self._rate, now) >= 1
             self._rate, self._room = None, float(min(FIRST_BURST, self._size))
         if on_wire >= self._room and now >= self._heard + SILENCE:
