@@ -435,7 +435,6 @@ class TestManyAtOnce:
     def test_the_documented_list_is_read_at_once(self) -> None:
         backwards = dict(reversed(LISTED.items()))
 
-        assert FORM.read_all([]) == []
         assert FORM.read_all([LISTED, backwards]) == [Server.from_dict(LISTED)] * 2
 
     @pytest.mark.parametrize("name", LISTED)
@@ -464,12 +463,21 @@ class TestManyAtOnce:
     def test_one_with_other_fields_is_left_to_the_careful_reader(self, other: Any) -> None:
         assert FORM.read_all([LISTED, other]) is None
 
-    def test_none_has_anything_of_another(self) -> None:
+    def test_each_has_an_extra_of_its_own_and_equal_plans_are_one(self) -> None:
         one, other = FORM.read_all([LISTED, LISTED]) or ()
-        for part in (one, one.plan, one.os):
-            part.extra["a"] = 1
+        one.extra["a"] = 1
 
         assert other == Server.from_dict(LISTED)
+        assert one.plan is other.plan
+        assert one.os is other.os
+
+    @pytest.mark.parametrize(("id", "other"), [(1, True), (1, 1.0), ("1", 1)])
+    def test_what_is_only_nearly_equal_is_not_one(self, id: Any, other: Any) -> None:  # noqa: A002 - the field's name
+        items = [{**LISTED, "plan": {**LISTED["plan"], "id": key}} for key in (id, other)]
+
+        read = FORM.read_all(items) or [Server.from_dict(item) for item in items]
+
+        assert [exact(server.to_dict()) for server in read] == [exact(item) for item in items]
 
     def test_they_are_frozen_servers_like_any(self) -> None:
         (server,) = FORM.read_all([LISTED]) or ()

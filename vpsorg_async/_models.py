@@ -81,8 +81,8 @@ class Server(_Detachable):
         ip_address: its IPv4 address; `None` while it is being provisioned.
         ipv6_address: its IPv6 address; a list does not give it.
         location: the code of its datacenter, such as `"us-west"`.
-        plan: what it has of processors, memory, disk and traffic.
-        os: the operating system it was made with.
+        plan: what it has of processors, memory, disk and traffic. Servers of one list may have the same object.
+        os: the operating system it was made with; the same.
         backups_enabled: whether it is backed up automatically; a list does not give it.
         resource_usage: what it uses at the moment; only `get` gives it.
         created_at: when it was made, in UTC.
