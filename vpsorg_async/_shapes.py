@@ -47,6 +47,9 @@ _STATUSES: Final[Mapping[str, ServerStatus]] = {member.value: member for member 
 # Looked up once: the look-up is a fifth of the reading of a time.
 _from_iso: Final = datetime.fromisoformat
 
+# What reads nearly all values of a type, in C.
+_QUICK: Final[Mapping[type[Any], Reader]] = {ServerStatus: _STATUSES.get, datetime: _from_iso}
+
 _JSON_TYPES: Final[Mapping[type[Any], str]] = {
     dict: "an object",
     list: "an array",
@@ -254,7 +257,19 @@ def _column_reader(usual: type[Any], reader: Reader) -> Callable[[Sequence[Any]]
         return None
     if usual in FORMS:
         return FORMS[usual].read_shared
-    return lambda values: [*map(reader, values)]
+    quick: Reader = _QUICK[usual]
+
+    def read_column(values: Sequence[Any]) -> Sequence[Any] | None:
+        try:
+            column = [*map(quick, values)]
+        except (TypeError, ValueError):
+            return None
+        # A time in UTC needs nothing else; what is no status is `None`.
+        if usual is datetime and any(when.tzinfo is not UTC for when in column):
+            return [*map(reader, values)]
+        return column
+
+    return read_column
 
 
 def dump(model: Any, names: Iterable[str]) -> dict[str, Any]:
