@@ -40,7 +40,7 @@ from ._wire.pacing import LONGEST_SHARED_PAUSE
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from ._clock import Clock, Scope
     from ._events import Events
@@ -321,9 +321,12 @@ class Lookout:
         if not pause or until <= self._paused_until:
             return
         self._paused_until = until
-        for follower in [*itertools.chain.from_iterable(self._followers.values()), *self._watchers]:
+        for follower in [*self._everybody()]:
             follower.pause(error, pause)
             self._tell(follower)
+
+    def _everybody(self) -> Iterator[Follower]:
+        return itertools.chain(itertools.chain.from_iterable(self._followers.values()), self._watchers)
 
     async def _ask_for(self, key: str) -> Reading | VPSError:
         began = self._clock.now()
@@ -338,16 +341,28 @@ class Lookout:
         return Reading(began=began, ended=self._clock.now(), server=server)
 
     async def _ask_for_all(self) -> tuple[list[PageRead], VPSError | None]:
-        """Return the list's pages as far as they could be read, and what went wrong, if anything did."""
+        """Return the list's pages as far as they could be read, and what went wrong, if anything did.
+
+        After a 429 it goes on where it was refused, as soon as the pause that all calls share is over, if everybody has
+        the time.
+        """
         pages: list[PageRead] = []
         listing = Listing(
             self._pager, {}, self._options, skip_invalid=True, on_page=pages.append, passes=1, known=self._known
         )
-        try:
-            await listing.read_all()
-        except VPSError as error:
-            return pages, error
-        return pages, None
+        while True:
+            read = len(pages)
+            try:
+                await listing.read_all()
+            except RateLimitError as error:
+                # A long list would never be read to its end if each 429 sent the next look back to its first page.
+                until = self._clock.now() + (error.retry_after or 0.0)
+                if len(pages) == read or any(follower.expires < until for follower in self._everybody()):
+                    return pages, error
+            except VPSError as error:
+                return pages, error
+            else:
+                return pages, None
 
     def _known(self, item: Any) -> Server | None:
         """Return the server that *item* of a list is, if it need not be read: half of the time that a list takes.

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from tests.helpers import detail, listed, page
 from tests.rawserver import RawServer, json
-from vpsorg_async import Client, PollPolicy, RetryPolicy
+from vpsorg_async import Client, PollPolicy, RetryPolicy, WaitTimeoutError
 from vpsorg_async._errors import RateLimitError, ServerError
 from vpsorg_async._wire.budget import RetryBudget
 from vpsorg_async._wire.pace import FIRST_BURST, SILENCE, SLOWEST, Pace
@@ -341,22 +341,70 @@ class TestPaceOfAClient:
 
 
 class TestLooks:
-    @pytest.mark.heavy
-    async def test_the_last_pages_are_reached_although_a_look_is_more_than_a_second_takes(self):
-        """Also by looks so far apart that the pause after the last one's 429 is long over."""
-        clock, done, poll = JumpingClock(), set(), PollPolicy(minimum=10, maximum=30)
-        client = Client._over(LimitedList(clock, "bucket", 0.05), clock, token="t", base_url="https://api.example")
+    async def waited(self, api, *, poll, count=3_000):
+        """Return who was seen to get active, of the last *count*, and when."""
+        clock, done = api.clock, set()
+        client = Client._over(api, clock, token="t", base_url="https://api.example")
 
         async def wait(server_id):
             await client.servers.wait_until(server_id, status="active", detail=False, poll=poll)
             done.add(server_id)
 
         async with client, anyio.create_task_group() as group:
-            for server_id in range(3_000):
+            for server_id in range(3_000 - count, 3_000):
                 group.start_soon(wait, server_id)
+        return done, clock.now()
+
+    @pytest.mark.heavy
+    async def test_the_last_pages_are_reached_although_a_look_is_more_than_a_second_takes(self):
+        """Also by looks so far apart that the pause after the last one's 429 is long over."""
+        api = LimitedList(JumpingClock(), "bucket", 0.05)
+
+        done, now = await self.waited(api, poll=PollPolicy(minimum=10, maximum=30))
 
         assert done == {*range(3_000)}
-        assert clock.now() < 400
+        assert now < 400
+
+    async def test_the_last_pages_are_reached_although_each_look_is_refused_on_its_way(self):
+        """One call in eight is answered 429: a look goes on where it was refused."""
+        api, numbers = LimitedList(JumpingClock(), "bucket", 0.05), itertools.count(1)
+        api._takes = lambda _now: next(numbers) % 8
+
+        done, now = await self.waited(api, poll=PollPolicy(), count=100)
+
+        assert done == {*range(2_900, 3_000)}
+        assert now < 400
+
+    async def test_a_refusal_that_is_longer_than_somebody_has_time_for_ends_the_look_with_what_it_has_shown(self):
+        class SecondPageRefused(LimitedList):
+            async def handle_async_request(self, request):
+                response = await super().handle_async_request(request)
+                if request.url.params.get("page", "1") != "1":
+                    return httpx.Response(429, headers={"Retry-After": "600"}, stream=httpx.ByteStream(b"{}"))
+                return response
+
+            def status(self, _server_id):
+                return "active"
+
+        clock, ended = JumpingClock(), {}
+        api = SecondPageRefused(clock, "bucket", 0.05)
+        client = Client._over(api, clock, token="t", base_url="https://api.example")
+
+        async def wait(server_id):
+            try:
+                await client.servers.wait_until(server_id, status="active", detail=False, timeout=100)
+            except WaitTimeoutError as error:
+                ended[server_id] = str(error)
+            else:
+                ended[server_id] = "done"
+
+        async with client, anyio.create_task_group() as group:
+            for server_id in range(200):
+                group.start_soon(wait, server_id)
+
+        assert [ended[number] for number in range(100)] == ["done"] * 100
+        assert all("the API asks not to be called for 600 s" in ended[number] for number in range(100, 200))
+        assert clock.now() < 5
 
 
 class TestPace:
