@@ -1,4 +1,4 @@
-"""Everything measured side by side: `python -m benchmarks`, about ten minutes; `--short` for a look at it.
+"""Everything measured side by side: `python -m benchmarks`, about half an hour; `--short` for a look at it.
 
 Every trial has a process of its own; the clients take turns, round after round, so that a ratio is of two figures made
 within seconds of each other. `--write` puts the figures, the tables and the plots into `benchmarks/results/`; with
@@ -18,6 +18,7 @@ from typing import Any
 
 import anyio
 
+from benchmarks import fleets as fleet
 from benchmarks import plots, report, waiting
 from benchmarks.peers import NEAR_LIMIT, OURS, PEERS, RAW
 from benchmarks.report import AHEAD_SECONDS, LOOP, Samples
@@ -26,6 +27,10 @@ from benchmarks.running import ROOT, Bench, TrialError, add, load, machine, now,
 
 RESULTS = ROOT / "benchmarks" / "results"
 AHEAD_BY = "/delay-50"
+LIFE_PARTS = 20
+NEAR_LIMIT_PARTS = 4
+"""Of those of a long life: enough to compare with, so that the whole run stays short."""
+LIFE_SECONDS_AT_MOST = 1_800
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +44,29 @@ class Scale:
     life: int
     imports: int
     waits: tuple[int, ...]
+    fleets: tuple[int, ...]
 
 
-FULL = Scale(3, 0.4, (1, 10, 100, 1_000), (100, 1_000, 10_000), 50_000, 9, (1, 10, 100, 1_000))
-SHORT = Scale(1, 0.2, (1, 100), (100, 1_000), 10_000, 3, (1, 10, 100))
+FULL = Scale(
+    rounds=3,
+    seconds=0.4,
+    at_once=(1, 10, 100, 1_000),
+    bursts=(100, 1_000, 10_000),
+    life=1_000_000,
+    imports=9,
+    waits=(1, 10, 100, 1_000, 10_000),
+    fleets=(100, 1_000, 10_000),
+)
+SHORT = Scale(
+    rounds=1,
+    seconds=0.2,
+    at_once=(1, 100),
+    bursts=(100, 1_000),
+    life=10_000,
+    imports=3,
+    waits=(1, 10, 100),
+    fleets=(20, 100),
+)
 
 
 class Part:
@@ -113,7 +137,14 @@ def burst(part: Part) -> None:
 
 
 def life(part: Part) -> None:
-    trial = lambda peer: part.bench.measure(peer, "life", "--calls", part.scale.life)  # noqa: E731 - one line says it
+    """The near limit lives shorter, in parts of the same length."""
+    calls = part.scale.life // LIFE_PARTS
+
+    def trial(peer: str) -> dict[str, dict[str, float]]:
+        parts = LIFE_PARTS if peer == OURS else NEAR_LIMIT_PARTS
+        arguments = ("--calls", calls * parts, "--parts", parts)
+        return part.bench.measure(peer, "life", *arguments, seconds_at_most=LIFE_SECONDS_AT_MOST)
+
     part.take_turns(trial, among=[OURS, NEAR_LIMIT], rounds=1)
 
 
@@ -121,10 +152,22 @@ def waits(part: Part) -> None:
     """On the sandbox's clock, in this process; the requests are exact."""
     for name, way in ((LOOP, waiting.loop), (OURS, waiting.library)):
         for count in part.scale.waits:
+            if way is waiting.loop and count > waiting.MOST_LOOPS:
+                continue
             print(f"  {count} {name}", file=sys.stderr, flush=True)
             figures = anyio.run(waiting.run, way, count, False)
             values = {"requests": figures.requests, "cpu": figures.cpu, "memory": anyio.run(waiting.memory, count, way)}
             add(part.samples, name, {measure: {str(count): float(value)} for measure, value in values.items()})
+
+
+def fleets(part: Part) -> None:
+    """In this process as well; the smaller ones before and after the largest, which takes long."""
+    *smaller, largest = part.scale.fleets
+    for count in (*smaller, largest, *reversed(smaller)):
+        print(f"  {count} {OURS}", file=sys.stderr, flush=True)
+        figures = anyio.run(fleet.run, count)
+        values = {"requests": figures.requests, "cpu": figures.cpu, "memory": anyio.run(fleet.memory, count)}
+        add(part.samples, OURS, {measure: {str(count): value} for measure, value in values.items()})
 
 
 PARTS: dict[str, Callable[[Part], None]] = {
@@ -137,6 +180,7 @@ PARTS: dict[str, Callable[[Part], None]] = {
     "burst": burst,
     "life": life,
     "waits": waits,
+    "fleets": fleets,
 }
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks.peers import vps
 from benchmarks.peers.__main__ import CONNECTIONS, drive
+from benchmarks.report import inserted
 from benchmarks.running import ROOT, running
 
 
@@ -44,7 +45,6 @@ _WAITING = ("method 'poll' of 'select.epoll'", "select.select")
 _SOCKETS = ("method 'send' of '_socket", "method 'recv' of '_socket", "method 'recv_into' of '_socket")
 
 PAGE = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- profile -->", "<!-- end of profile -->"
 
 Function = tuple[str, int, str]
 Entry = tuple[int, int, float, float, Mapping[Function, tuple[int, int, float, float]]]
@@ -100,21 +100,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = table(found, options.at_once)
     print(text)
     if options.write:
-        PAGE.write_text(inserted(PAGE.read_text(), text))
+        PAGE.write_text(inserted(PAGE.read_text(), "profile", text))
 
 
 def table(found: Mapping[str, float], at_once: int) -> str:
     """Return the shares, a row each, in Markdown."""
     rows = [f"| {name} | {share:.0%} |" for name, share in found.items()]
     return "\n".join([f"| {at_once:,} calls at once | share of the time |", "|---|---|", *rows])
-
-
-def inserted(page: str, text: str) -> str:
-    """Return *page* with *text* between its two marks, in place of what stood there."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    assert end, f"the page has no {BEGIN} and {END}"
-    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 if __name__ == "__main__":

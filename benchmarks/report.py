@@ -105,6 +105,13 @@ TARGETS = (
     ),
     Target("CPU a call at a long life's end: of its begin", 1.25, lambda parts: _ends(parts, "cpu")),
     Target("memory at a long life's end: of its begin", 1.05, lambda parts: _ends(parts, "memory")),
+    Target("memory a wait, 10,000 at once: of 100 at once", 1.25, _quotient("waits", "memory", 10_000, 100)),
+    Target("CPU an item, a fleet of 10,000: of 100", 1.25, _quotient("fleets", "cpu", 10_000, 100)),
+    Target(
+        "memory an item, a fleet of 10,000, kB",
+        10,
+        lambda parts: (held := median(parts.get("fleets", {}), OURS, "memory", 10_000)) and held / 1_000,
+    ),
 )
 
 
@@ -194,6 +201,13 @@ def plots(results: Mapping[str, Any]) -> dict[str, Plot]:
         if "waits" in parts:
             lines = {peer: _line(parts["waits"], peer, measure, by) for peer in (OURS, LOOP) if peer in parts["waits"]}
             found[f"waits_{measure}"] = Plot(title, "waits at once", unit, lines)
+    for measure, title, unit, by in (
+        ("cpu", "CPU of an item of a fleet", "ms", 1e3),
+        ("memory", "Memory of an item of a fleet, at the most", "kB", 1e-3),
+    ):
+        if "fleets" in parts:
+            lines = {peer: _line(parts["fleets"], peer, measure, by) for peer in _known(parts["fleets"])}
+            found[f"fleets_{measure}"] = Plot(title, "items", unit, lines, log_y=False)
     if "burst" in parts:
         lines = {
             f"{name}, {connections}": _line(parts["burst"], peer, f"cpu, {connections} connections", 1e6)
@@ -210,6 +224,15 @@ def plots(results: Mapping[str, Any]) -> dict[str, Plot]:
             plot = Plot(f"{title}, over a client's life", "calls made", unit, lines, log_x=False, log_y=False)
             found[f"life_{measure}"] = plot
     return {name: plot for name, plot in found.items() if all(plot.lines.values()) and plot.lines}
+
+
+def inserted(page: str, name: str, text: str) -> str:
+    """Return *page* with *text* between its two marks of that *name*, in place of what stood there."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
+    assert found, f"the page has no {begin} and {end}"
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 LOOP = "a GET every 5 s"
@@ -337,6 +360,22 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Samples], list[str]]], ...] = (
                     for peer in (LOOP, OURS)
                 ],
                 "waits at once",
+            ),
+        ],
+    ),
+    (
+        "fleets",
+        "Fleets",
+        lambda samples: [
+            "![](fleets_cpu.svg) ![](fleets_memory.svg)",
+            by_x(
+                samples,
+                [
+                    ("CPU an item, ms", OURS, "cpu", 1e3),
+                    ("requests an item", OURS, "requests", 1),
+                    ("memory an item at the most, kB", OURS, "memory", 1e-3),
+                ],
+                "items",
             ),
         ],
     ),

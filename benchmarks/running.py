@@ -44,14 +44,27 @@ class TrialError(Exception):
 class Bench:
     """A server that is running, and what can be measured on it."""
 
-    def __init__(self, ports: dict[str, int], authority: pathlib.Path | None, core: int | None) -> None:
+    def __init__(
+        self, ports: dict[str, int], folder: pathlib.Path, authority: pathlib.Path | None, core: int | None
+    ) -> None:
         self._ports = ports
         self.core = core
         # What a process has in its environment to trust the server.
         self.trusted = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(authority)) if authority else {}
-        self._environment = os.environ | self.trusted | {"PYTHONHASHSEED": "0"}
+        # Each has its modules compiled, as an installed one has, whatever this process was told.
+        told = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        ours = {"PYTHONHASHSEED": "0", "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+        self._environment = told | self.trusted | ours
 
-    def measure(self, peer: str, kind: str, *arguments: object, scheme: str = "http", prefix: str = "") -> Any:
+    def measure(
+        self,
+        peer: str,
+        kind: str,
+        *arguments: object,
+        scheme: str = "http",
+        prefix: str = "",
+        seconds_at_most: int = SECONDS_AT_MOST,
+    ) -> Any:
         """Return the figures of one trial, `{measure: {x: value}}`.
 
         Raises:
@@ -59,7 +72,7 @@ class Bench:
         """
         core = () if self.core is None else ("--core", self.core)
         command = ("-m", "benchmarks.peers", peer, kind, self.base(scheme) + prefix, *arguments, *core)
-        return json.loads(self._run(python_of(peer), *command).splitlines()[-1])
+        return json.loads(self._run(python_of(peer), *command, seconds_at_most=seconds_at_most).splitlines()[-1])
 
     def base(self, scheme: str = "http") -> str:
         return f"{scheme}://127.0.0.1:{self._ports[scheme]}"
@@ -72,20 +85,20 @@ class Bench:
         """
         return float(self._run(python_of(peer), "-c", _IMPORT.format(PEERS[peer].imports)))
 
-    def _run(self, python: str, *arguments: object) -> str:
+    def _run(self, python: str, *arguments: object, seconds_at_most: int = SECONDS_AT_MOST) -> str:
         command = [python, *map(str, arguments)]
         try:
             done = subprocess.run(
                 command,
                 capture_output=True,
                 text=True,
-                timeout=SECONDS_AT_MOST,
+                timeout=seconds_at_most,
                 check=False,
                 cwd=ROOT,
                 env=self._environment,
             )
         except subprocess.TimeoutExpired:
-            raise TrialError(f"took longer than {SECONDS_AT_MOST} s") from None
+            raise TrialError(f"took longer than {seconds_at_most} s") from None
         if done.returncode:
             raise TrialError((done.stderr.strip().splitlines() or ["no word"])[-1][:200])
         return done.stdout
@@ -104,7 +117,7 @@ def running(*, tls: bool = True) -> Iterator[Bench]:
                 if len(cores) > 1:
                     os.sched_setaffinity(server.pid, {cores[0]})
                 authority = pathlib.Path(folder) / "ca.pem" if tls else None
-                yield Bench(ports, authority, cores[1] if len(cores) > 1 else None)
+                yield Bench(ports, pathlib.Path(folder), authority, cores[1] if len(cores) > 1 else None)
             finally:
                 server.kill()
 

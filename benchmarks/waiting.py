@@ -79,8 +79,9 @@ class Trial:
         self.clock = self.sandbox._clock
         self.account = self.sandbox._backend.accounts[0]
 
-    def client(self) -> Client:
-        transport = InProcessTransport(self.app, self.clock)
+    def client(self, app: Any = None) -> Client:
+        """Return a client of the sandbox, or of *app*, which stands before it."""
+        transport = InProcessTransport(app or self.app, self.clock)
         return Client._over(transport, self.clock, token="vps_sandbox", base_url="http://localhost/api/v1")
 
     def create(self, number: int) -> tuple[int, float]:
@@ -136,8 +137,8 @@ async def run(wait: Wait, count: int, scattered: bool) -> Figures:  # noqa: FBT0
     return Figures(trial.app.requests, spent, late)
 
 
-async def memory(count: int, wait: Wait = library) -> float:
-    """Return the bytes that one of *count* waits holds after a minute."""
+async def memory(count: int, wait: Wait = library, seconds: float = 60.0) -> float:
+    """Return the bytes that one of *count* waits holds after a minute, or after *seconds*."""
     trial = Trial(seed=count)
     servers = [trial.create(number)[0] for number in range(count)]
     async with trial.client() as client:
@@ -147,7 +148,7 @@ async def memory(count: int, wait: Wait = library) -> float:
         async with anyio.create_task_group() as group:
             for server_id in servers:
                 group.start_soon(wait, client, server_id)
-            await trial.clock.sleep(60)
+            await trial.clock.sleep(seconds)
             held = tracemalloc.get_traced_memory()[0] - before
             group.cancel_scope.cancel()
         tracemalloc.stop()

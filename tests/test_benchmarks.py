@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
+import math
 import re
 import subprocess
 import sys
+import tracemalloc
 import xml.etree.ElementTree as ET
 
+import anyio
 import httpx
 import pytest
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import guard, plots, profile, report, shapes
+from benchmarks import fleets, guard, plots, profile, report, scale, shapes, situations
 from benchmarks.peers import OURS, PEERS, RAW
 from benchmarks.server import Protocol, answer
 from tests.helpers import ROOT
-from vpsorg_async import Client
+from vpsorg_async import Client, PollPolicy
 
 
 class Wire:
@@ -111,6 +115,55 @@ class TestServer:
 
         assert [server.id for server in servers] == [*range(1, shapes.SERVERS + 1)]
         assert server.resource_usage is not None
+
+
+NOISE = 16_000
+"""Bytes that come and go."""
+
+
+async def many_calls(client, count, *, at_once=100):
+    async def some():
+        for _ in range(count // at_once):
+            await client.servers.get(shapes.ID)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(at_once):
+            group.start_soon(some)
+
+
+def bytes_held():
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+class TestLife:
+    @pytest.mark.heavy
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    @pytest.mark.anyio
+    async def test_20_000_calls_of_one_client_leave_nothing_behind(self, port):
+        async with Client("vps_t", base_url=f"http://127.0.0.1:{port}/api/v1") as client:
+            tracemalloc.start()
+            try:
+                await many_calls(client, 2_000)
+                before = bytes_held()
+
+                await many_calls(client, 20_000)
+
+                assert bytes_held() - before < 20_000 + NOISE
+            finally:
+                tracemalloc.stop()
+
+
+class TestFleets:
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    @pytest.mark.anyio
+    async def test_an_item_is_a_command_and_some_looks(self, monkeypatch):
+        monkeypatch.setattr(fleets, "ACCOUNT", 40)
+
+        figures = await fleets.run(40)
+
+        assert 2 <= figures.requests <= 20
+        assert figures.cpu > 0
 
 
 class TestReport:
@@ -252,13 +305,44 @@ class TestProfile:
         assert next(iter(shares)).startswith("httpx")
 
 
+class TestScale:
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    @pytest.mark.anyio
+    async def test_a_limit_refuses_what_is_too_much_and_all_get_there(self):
+        figures = await situations.waits(40, 2, detail=True, poll=PollPolicy())
+
+        assert figures["failed"] == 0
+        assert 0 < figures["refused"] < figures["requests"]
+        assert 0 <= figures["late"] <= figures["late most"] < figures["seconds"]
+
+    @pytest.mark.parametrize("apart", [False, True])
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    @pytest.mark.anyio
+    async def test_a_fleet_is_late_once_for_each_item(self, apart):
+        figures = await situations.fleet(30, math.inf, at_once=10, apart=apart)
+
+        assert figures["failed"] == figures["refused"] == 0
+        assert figures["requests"] >= 30
+
+    @pytest.mark.parametrize("name", [*scale.TRIALS, "machine"])
+    def test_the_page_has_a_place_for_each_table(self, name):
+        page = report.inserted(scale.PAGE.read_text(), name, "a table")
+
+        assert f"<!-- {name} -->\na table\n<!-- end of {name} -->" in page
+        assert report.inserted(page, name, "another").count("a table") == 0
+
+    def test_a_page_without_the_place_is_left_alone(self):
+        with pytest.raises(AssertionError, match="has no <!-- waits -->"):
+            report.inserted("# A page", "waits", "a table")
+
+
 def test_every_peer_has_a_module_that_can_connect():
     for peer in PEERS.values():
         assert "connect" in (ROOT / "benchmarks" / "peers" / f"{peer.module}.py").read_text()
 
 
 def test_only_the_peers_own_modules_import_what_only_the_extra_has():
-    code = "import sys, benchmarks.__main__, benchmarks.guard, benchmarks.profile; print(*sys.modules)"
+    code = "import sys; from benchmarks import __main__, guard, profile, scale, situations; print(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 

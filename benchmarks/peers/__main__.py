@@ -30,7 +30,6 @@ Figures = dict[str, dict[str, float]]
 
 CONNECTIONS = 100
 MOST_THREADS = 100
-LIFE_PARTS = 20
 ALL = str(SERVERS)
 WARM_UP = 0.2
 """The share of the time measured that goes before it."""
@@ -124,9 +123,9 @@ async def ahead(calls: Calls, options: argparse.Namespace) -> Figures:  # noqa: 
 async def life(calls: Calls, options: argparse.Namespace) -> Figures:
     """100 at once for many calls, and what each part of them cost, in time and in memory kept."""
     figures: Figures = defaultdict(dict)
-    part = options.calls // LIFE_PARTS
+    part = options.calls // options.parts
     await drive(calls.get, CONNECTIONS, 0.2)
-    for number in range(1, LIFE_PARTS + 1):
+    for number in range(1, options.parts + 1):
         cost = await drive(calls.get, CONNECTIONS, 0, least=part // CONNECTIONS)
         figures["cpu"][str(number * part)] = cost[0]
         figures["memory"][str(number * part)] = memory()
@@ -216,6 +215,7 @@ def main(arguments: Iterable[str]) -> None:
     parser.add_argument("--at-once", type=int, nargs="*", default=[1, 10, 100, 1_000])
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--calls", type=int, default=100_000)
+    parser.add_argument("--parts", type=int, default=20)
     parser.add_argument("--core", type=int)
     options = parser.parse_args([*arguments])
     if options.core is not None and hasattr(os, "sched_setaffinity"):

@@ -183,3 +183,13 @@ async def test_a_body_too_large_for_the_system_to_take_at_once_arrives_whole_and
 
     assert server.requests[1].json == {"text": text}
     assert [request.connection for request in server.requests] == [1, 1, 1]
+
+
+async def test_who_streams_an_answer_gets_it_as_from_any_client_of_httpx(server):
+    server.answer("GET", "/x/", json(200, {"a": 1}))
+
+    async with client_of(server) as client, client.http.stream("GET", f"{server.base_url}/x/") as response:
+        raw_bytes = b"".join([chunk async for chunk in response.aiter_raw()])
+
+    assert raw_bytes == b'{"a": 1}'
+    assert response.is_closed

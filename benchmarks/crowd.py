@@ -1,0 +1,139 @@
+"""Many processes with a client each: `python -m benchmarks.crowd BASE BASE CALLS FIRST COUNT` is one of them.
+
+Together they make 10,000 calls, each 10 at once, on the benchmarks' server; then they stop 500 servers and wait for
+them, on a sandbox that is served in real time. They take each step together, when their standard input says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import contextlib
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+from collections.abc import Iterator
+
+import anyio
+
+from benchmarks.running import ROOT, running
+from benchmarks.shapes import ID
+from vpsorg_async import Client
+from vpsorg_async.sandbox import Sandbox
+from vpsorg_async.sandbox._account import FIRST_ID
+
+
+CALLS, SERVERS, AT_ONCE = 10_000, 500, 10
+TOKEN = "vps_sandbox"
+
+
+def measure(processes: int) -> dict[str, float]:
+    """Return what so many processes cost."""
+    sandbox = Sandbox(token=TOKEN, servers=SERVERS)
+    with running(tls=False) as bench, sandbox.serve() as base, crowd(processes, f"{bench.base()}/api/v1", base) as all_:
+        started = [told(child) for child in all_]
+        calls, called = step(all_)
+        _, waited = step(all_)
+        asked = [call.at for call in sandbox.calls]
+    return {
+        "start": mean(started, "cpu"),
+        "calls": CALLS / calls,
+        "call": sum(figures["cpu"] for figures in called) / CALLS,
+        "requests": len(asked),
+        "most": max(bisect.bisect_left(asked, at + 1) - place for place, at in enumerate(asked)),
+        "seconds": asked[-1] - asked[0],
+        "waits": sum(figures["cpu"] for figures in waited),
+        "rss": mean(waited, "Rss"),
+        "pss": mean(waited, "Pss"),
+    }
+
+
+def mean(figures: list[dict[str, float]], name: str) -> float:
+    return sum(one.get(name, 0.0) for one in figures) / len(figures)
+
+
+@contextlib.contextmanager
+def crowd(processes: int, calls: str, waits: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """Run so many, as long as the context lasts."""
+    with contextlib.ExitStack() as stack:
+        children = []
+        for number in range(processes):
+            share = SERVERS // processes
+            numbers = (CALLS // processes, FIRST_ID + number * share, share)
+            command = [sys.executable, "-m", "benchmarks.crowd", calls, waits, *map(str, numbers)]
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+            stack.enter_context(child)
+            stack.callback(child.kill)
+            children.append(child)
+        yield children
+
+
+def told(child: subprocess.Popen[str]) -> dict[str, float]:
+    """Return what *child* says of its last step."""
+    assert child.stdout is not None
+    return dict(json.loads(child.stdout.readline()))
+
+
+def step(children: list[subprocess.Popen[str]]) -> tuple[float, list[dict[str, float]]]:
+    """Let all take their next step; return the seconds until the last has taken it, and what they say of it."""
+    began = time.perf_counter()
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+    figures = [told(child) for child in children]
+    return time.perf_counter() - began, figures
+
+
+def memory() -> dict[str, float]:
+    """Return the bytes that this process has in memory, and its part of them; nothing where Linux does not tell."""
+    try:
+        lines = pathlib.Path("/proc/self/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return {}
+    fields = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+    return {name: float(fields[name][0]) * 1024 for name in ("Rss", "Pss")}
+
+
+def done(began: float) -> float:
+    """Tell of the step that began at that CPU time, and wait for the word; return the CPU time of the next."""
+    print(json.dumps({"cpu": time.process_time() - began, **memory()}), flush=True)
+    sys.stdin.readline()
+    return time.process_time()
+
+
+async def one_of_them(options: argparse.Namespace) -> None:
+    """Take the steps."""
+    async with Client(TOKEN, base_url=options.calls_base) as client, Client(TOKEN, base_url=options.base) as waiting:
+        await client.servers.get(ID)
+        began = done(0.0)
+        async with anyio.create_task_group() as group:
+            for _ in range(AT_ONCE):
+                group.start_soon(call, client, options.calls // AT_ONCE)
+        began = done(began)
+        servers = range(options.first, options.first + options.count)
+        report = await waiting.fleet(servers).stop(at_once=options.count)
+        report.raise_for_failures()
+        done(began)
+
+
+async def call(client: Client, times: int) -> None:
+    for _ in range(times):
+        await client.servers.get(ID)
+
+
+def main() -> None:
+    """Be one of many."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.crowd", description=__doc__)
+    parser.add_argument("calls_base")
+    parser.add_argument("base")
+    for name in ("calls", "first", "count"):
+        parser.add_argument(name, type=int)
+    anyio.run(one_of_them, parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
