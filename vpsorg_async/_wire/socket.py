@@ -43,7 +43,7 @@ class Socket(anyio.abc.ByteStream):
 
         Cancellation: comes through only where the system does not take all; a part may have been sent.
         """
-        if self._direct:
+        if self._direct and not self._is_closing:
             try:
                 taken = os.write(self._raw.fileno(), item)
             except BlockingIOError:
@@ -54,6 +54,12 @@ class Socket(anyio.abc.ByteStream):
             # A part of what a traceback shows masked is masked too.
             item = Secret(item[taken:])
         await self._stream.send(item)
+
+    @property
+    def _is_closing(self) -> bool:
+        # uvloop's socket goes on giving its number, which by then may be that of another file.
+        transport = getattr(self._stream, "_transport", None)
+        return self._raw.fileno() < 0 or (transport is not None and transport.is_closing())
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Return what comes next, at most so many bytes."""

@@ -1,0 +1,84 @@
+"""The socket that is written to without the event loop: never to a file that is not it any more."""
+
+from __future__ import annotations
+
+import os
+
+import anyio
+import httpx
+import pytest
+
+from tests.rawserver import RawServer
+from vpsorg_async._wire.socket import Socket
+
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def server():
+    with RawServer() as running:
+        yield running
+
+
+async def connected(server):
+    stream = await anyio.connect_tcp("127.0.0.1", httpx.URL(server.base_url).port)
+    socket = Socket(stream)
+    socket.open()
+    return socket, stream
+
+
+def files(count):
+    """Return so many pipes, which take the numbers of what was closed before."""
+    pipes = [os.pipe() for _ in range(count)]
+    for read, _ in pipes:
+        os.set_blocking(read, False)
+    return pipes
+
+
+@pytest.mark.parametrize("closed_by", ["itself", "what is underneath"])
+async def test_nothing_is_written_to_the_file_that_has_its_number_now(server, closed_by):
+    socket, stream = await connected(server)
+    number = stream.extra(anyio.abc.SocketAttribute.raw_socket).fileno()
+    await (socket if closed_by == "itself" else stream).aclose()
+    pipes = files(10)
+    try:
+        assert number in {one for pipe in pipes for one in pipe}
+
+        with pytest.raises(anyio.ClosedResourceError):
+            await socket.send(b"not for you")
+
+        for read, _ in pipes:
+            with pytest.raises(BlockingIOError):
+                os.read(read, 100)
+    finally:
+        for pipe in pipes:
+            for one in pipe:
+                os.close(one)
+    assert not socket.is_quiet
+
+
+async def test_what_the_system_takes_only_a_part_of_arrives_whole_and_in_order(server):
+    received = []
+
+    async def read(stream):
+        async with stream:
+            while sum(map(len, received)) < 20_000_003:
+                received.append(await stream.receive())
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+    async with listener, anyio.create_task_group() as group:
+        stream = await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port))
+        socket = Socket(stream)
+        socket.open()
+        group.start_soon(listener.serve, read)
+        await socket.send(b"a" * 10_000_000 + b"b" * 10_000_000)
+        await socket.send(b"end")
+        while sum(map(len, received)) < 20_000_003:
+            await anyio.wait_all_tasks_blocked()
+            await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+        await socket.aclose()
+
+    whole = b"".join(received)
+    assert (whole[:10_000_000].strip(b"a"), whole[10_000_000:].strip(b"b")) == (b"", b"end")
