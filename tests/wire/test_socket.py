@@ -8,8 +8,8 @@ import anyio
 import httpx
 import pytest
 
-from tests.rawserver import RawServer
-from vpsorg_async._wire.socket import Socket
+from tests.rawserver import RawServer, raw
+from vpsorg_async._wire.socket import MOST_UNREAD, Socket
 
 
 pytestmark = pytest.mark.anyio
@@ -82,3 +82,49 @@ async def test_what_the_system_takes_only_a_part_of_arrives_whole_and_in_order(s
 
     whole = b"".join(received)
     assert (whole[:10_000_000].strip(b"a"), whole[10_000_000:].strip(b"b")) == (b"", b"end")
+
+
+async def test_a_flood_that_nobody_reads_is_held_back_and_lost_is_none_of_it(server):
+    """What lies here is bounded; what the other side sent arrives when it is asked for."""
+    size = 30_000_000
+
+    async def flood(stream):
+        async with stream:
+            await stream.send(b"a" * size)
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+    async with listener, anyio.create_task_group() as group:
+        stream = await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port))
+        socket = Socket(stream)
+        socket.open()
+        group.start_soon(listener.serve, flood)
+        for _ in range(200):
+            await anyio.wait_all_tasks_blocked()
+            await anyio.lowlevel.checkpoint()
+        unread = 0 if socket._inbox is None else sum(map(len, socket._inbox._unread))
+        received = 0
+        assert not socket.is_quiet
+        with pytest.raises(anyio.EndOfStream):
+            while True:
+                received += len(await socket.receive())
+        group.cancel_scope.cancel()
+        await socket.aclose()
+
+    assert unread <= 2 * MOST_UNREAD
+    assert received == size
+
+
+async def test_one_whose_other_side_has_gone_is_not_quiet_and_says_so(server):
+    server.answer("GET", "/x/", raw(b"HTTP/1.1 204 No Content\r\n\r\n"))
+    socket, _ = await connected(server)
+    assert socket.is_quiet
+
+    await socket.send(b"GET /api/v1/x/ HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (await socket.receive()).startswith(b"HTTP/1.1 204")
+    with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+        await socket.receive()
+
+    assert not socket.is_quiet
+    await socket.aclose()
+    with pytest.raises(anyio.ClosedResourceError):
+        await socket.receive()
