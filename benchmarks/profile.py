@@ -30,9 +30,15 @@ GROUPS = (
     ("ssl", ("/ssl.py",)),
     ("anyio: streams, cancel scopes", ("/anyio/",)),
     ("asyncio: loop, tasks, transports", ("/asyncio/", "/selectors.py")),
-    ("this library: connection and pool", ("vpsorg_async/_wire/connection.py", "vpsorg_async/_wire/pool.py")),
+    (
+        "this library: connection and pool",
+        ("vpsorg_async/_wire/connection.py", "vpsorg_async/_wire/pool.py", "vpsorg_async/_wire/socket.py"),
+    ),
     ("this library: parser (httptools)", ("vpsorg_async/_wire/parsing.py",)),
-    ("this library: codec (orjson), dates", ("vpsorg_async/_wire/codec.py", "vpsorg_async/_models.py", "/email/")),
+    (
+        "this library: codec (orjson), dates",
+        ("vpsorg_async/_wire/codec.py", "vpsorg_async/_models.py", "vpsorg_async/_shapes.py", "/email/"),
+    ),
     ("this library: gate and pace", ("vpsorg_async/_wire/pac",)),
     ("this library: exchange, retries, authorization, deadlines", ("vpsorg_async/_wire/", "vpsorg_async/_clock.py")),
     ("this library: the calls above the wire", ("vpsorg_async/_",)),
@@ -42,7 +48,7 @@ GROUPS = (
 """By what a file's path has in it: the first that fits."""
 
 _WAITING = ("method 'poll' of 'select.epoll'", "select.select")
-_SOCKETS = ("method 'send' of '_socket", "method 'recv' of '_socket", "method 'recv_into' of '_socket")
+_SOCKETS = ("posix.write", "method 'send' of '_socket", "method 'recv' of '_socket", "method 'recv_into' of '_socket")
 
 PAGE = ROOT / "docs" / "performance.md"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 
 import anyio
 import httpx
@@ -128,3 +129,27 @@ async def test_one_whose_other_side_has_gone_is_not_quiet_and_says_so(server):
     await socket.aclose()
     with pytest.raises(anyio.ClosedResourceError):
         await socket.receive()
+
+
+async def test_bytes_that_have_left_the_system_and_that_nobody_has_received_count():
+    """P1: they would be taken for the next call's answer."""
+
+    async def speak_first(stream):
+        async with stream:
+            await stream.send(b"HTTP/1.1 200 OK\r\n\r\n")
+            await anyio.sleep_forever()
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, speak_first)
+        stream = await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port))
+        socket = Socket(stream)
+        socket.open()
+        # Trio leaves them where they are.
+        while not (socket._inbox._unread if socket._inbox else select.select([socket._raw.fileno()], [], [], 0)[0]):
+            await anyio.wait_all_tasks_blocked()
+
+        assert not socket.is_quiet
+
+        group.cancel_scope.cancel()
+        await socket.aclose()
