@@ -288,7 +288,7 @@ class Lookout:
         number, began = self._begun, self._clock.now()
         failure: VPSError | None
         if look.key is None:
-            pages, failure = await self._ask_for_all()
+            pages, failure = await self._ask_for_all(number, began)
             shown, requests = self._newest(pages, number), max(1, len(pages))
             watchers = [one for one in self._watchers if _concerns(one, failure, began)]
             self._looked(watchers, began)
@@ -340,11 +340,11 @@ class Lookout:
             return error
         return Reading(began=began, ended=self._clock.now(), server=server)
 
-    async def _ask_for_all(self) -> tuple[list[PageRead], VPSError | None]:
+    async def _ask_for_all(self, number: int, began: float) -> tuple[list[PageRead], VPSError | None]:
         """Return the list's pages as far as they could be read, and what went wrong, if anything did.
 
         After a 429 it goes on where it was refused, as soon as the pause that all calls share is over, if everybody has
-        the time.
+        the time; what it has shown by then is handed out before that, as the look *number* that *began* then.
         """
         pages: list[PageRead] = []
         listing = Listing(
@@ -359,6 +359,7 @@ class Lookout:
                 until = self._clock.now() + (error.retry_after or 0.0)
                 if len(pages) == read or any(follower.expires < until for follower in self._everybody()):
                     return pages, error
+                self._hand_out_shown(self._newest(pages[read:], number), number, began)
             except VPSError as error:
                 return pages, error
             else:
@@ -412,11 +413,7 @@ class Lookout:
 
         *watchers* are those who hear how the list itself ended.
         """
-        # A list may lag behind: what a GET called gone is asked for before it is there again.
-        doubtful = {key for key in shown if self._journal.is_gone(key)}
-        for key, reading in shown.items():
-            if key not in doubtful:
-                self._hand_out(key, reading, number, began, self._following(key))
+        doubtful = self._hand_out_shown(shown, number, began)
         if failure is None or concerns_the_list_alone(failure):
             self._ask_for_the_rest(shown.keys() - doubtful, number)
         else:
@@ -426,6 +423,17 @@ class Lookout:
         for watcher in [one for one in watchers if one.joined < number]:
             watcher.hear_list(failure, shown, doubtful)
             self._tell(watcher)
+
+    def _hand_out_shown(self, shown: dict[str, Reading], number: int, began: float) -> set[str]:
+        """Hand out what a list shows but for what a GET called gone, which is returned.
+
+        A list may lag behind: that is asked for before it is there again.
+        """
+        doubtful = {key for key in shown if self._journal.is_gone(key)}
+        for key, reading in shown.items():
+            if key not in doubtful:
+                self._hand_out(key, reading, number, began, self._following(key))
+        return doubtful
 
     def _ask_for_the_rest(self, shown: Collection[str], number: int) -> None:
         now = self._clock.now()

@@ -105,7 +105,7 @@ class TestRetryAfter:
         ],
         ids=str,
     )
-    @pytest.mark.parametrize("status", [429, 500, 502, 503])
+    @pytest.mark.parametrize("status", [429, 500, 502, 503, 600])
     async def test_one_that_is_longer_than_the_time_left_is_the_error_at_once(self, server, status, headers, seconds):
         """R7: nobody sleeps for what cannot come; `retry_after` tells the caller."""
         server.answer("GET", PATH, json(status, SLOW_DOWN, headers))
@@ -374,6 +374,36 @@ class TestLooks:
 
         assert done == {*range(2_900, 3_000)}
         assert now < 400
+
+    async def test_who_has_been_seen_does_not_wait_for_the_pause_that_a_later_page_asks_for(self):
+        class SecondPageRefusedAtFirst(LimitedList):
+            refused = False
+
+            async def handle_async_request(self, request):
+                response = await super().handle_async_request(request)
+                if request.url.params.get("page", "1") == "2" and not self.refused:
+                    self.refused = True
+                    return httpx.Response(429, headers={"Retry-After": "30"}, stream=httpx.ByteStream(b"{}"))
+                return response
+
+            def status(self, _server_id):
+                return "active"
+
+        clock, seen = JumpingClock(), {}
+        api = SecondPageRefusedAtFirst(clock, "bucket", 0.05)
+        client = Client._over(api, clock, token="t", base_url="https://api.example")
+
+        async def wait(server_id):
+            await client.servers.wait_until(server_id, status="active", detail=False)
+            seen[server_id] = clock.now()
+
+        async with client, anyio.create_task_group() as group:
+            for server_id in range(200):
+                group.start_soon(wait, server_id)
+
+        assert max(seen[number] for number in range(100)) < 5
+        assert min(seen[number] for number in range(100, 200)) >= 30
+        assert max(seen.values()) < 60
 
     async def test_a_refusal_that_is_longer_than_somebody_has_time_for_ends_the_look_with_what_it_has_shown(self):
         class SecondPageRefused(LimitedList):

@@ -37,6 +37,21 @@ def files(count):
     return pipes
 
 
+async def listening(group, handle):
+    """Return a socket whose other side is *handle*'s, for as long as *group* runs."""
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+    group.start_soon(serve, listener, handle)
+    stream = await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port))
+    socket = Socket(stream)
+    socket.open()
+    return socket
+
+
+async def serve(listener, handle):
+    async with listener:
+        await listener.serve(handle)
+
+
 @pytest.mark.parametrize("closed_by", ["itself", "what is underneath"])
 async def test_nothing_is_written_to_the_file_that_has_its_number_now(server, closed_by):
     socket, stream = await connected(server)
@@ -67,12 +82,8 @@ async def test_what_the_system_takes_only_a_part_of_arrives_whole_and_in_order(s
             while sum(map(len, received)) < 20_000_003:
                 received.append(await stream.receive())
 
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
-    async with listener, anyio.create_task_group() as group:
-        stream = await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port))
-        socket = Socket(stream)
-        socket.open()
-        group.start_soon(listener.serve, read)
+    async with anyio.create_task_group() as group:
+        socket = await listening(group, read)
         await socket.send(b"a" * 10_000_000 + b"b" * 10_000_000)
         await socket.send(b"end")
         while sum(map(len, received)) < 20_000_003:
@@ -93,12 +104,8 @@ async def test_a_flood_that_nobody_reads_is_held_back_and_lost_is_none_of_it(ser
         async with stream:
             await stream.send(b"a" * size)
 
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
-    async with listener, anyio.create_task_group() as group:
-        stream = await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port))
-        socket = Socket(stream)
-        socket.open()
-        group.start_soon(listener.serve, flood)
+    async with anyio.create_task_group() as group:
+        socket = await listening(group, flood)
         for _ in range(200):
             await anyio.wait_all_tasks_blocked()
             await anyio.lowlevel.checkpoint()
@@ -139,12 +146,8 @@ async def test_bytes_that_have_left_the_system_and_that_nobody_has_received_coun
             await stream.send(b"HTTP/1.1 200 OK\r\n\r\n")
             await anyio.sleep_forever()
 
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
-    async with listener, anyio.create_task_group() as group:
-        group.start_soon(listener.serve, speak_first)
-        stream = await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port))
-        socket = Socket(stream)
-        socket.open()
+    async with anyio.create_task_group() as group:
+        socket = await listening(group, speak_first)
         # Trio leaves them where they are.
         while not (socket._inbox._unread if socket._inbox else select.select([socket._raw.fileno()], [], [], 0)[0]):
             await anyio.wait_all_tasks_blocked()
@@ -153,3 +156,14 @@ async def test_bytes_that_have_left_the_system_and_that_nobody_has_received_coun
 
         group.cancel_scope.cancel()
         await socket.aclose()
+
+
+async def test_one_that_ended_before_it_was_opened_says_so_and_does_not_wait(server):
+    stream = await anyio.connect_tcp("127.0.0.1", httpx.URL(server.base_url).port)
+    await stream.aclose()
+    socket = Socket(stream)
+
+    # uvloop has no socket of it any more.
+    with anyio.fail_after(10), pytest.raises((anyio.ClosedResourceError, AttributeError)):
+        socket.open()
+        await socket.receive()

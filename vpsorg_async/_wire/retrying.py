@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 404, 429, 500
+_ERRORS_FROM, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 400, 404, 429, 500
 
 SHARE_OF_TRY = 2 / 3
 """Of the time left, what the try of a create or reboot may take: the rest is for looking what became of it."""
@@ -41,7 +41,7 @@ SHARE_OF_TRY = 2 / 3
 
 def retry_after_of(response: httpx.Response) -> float | None:
     """Return the seconds that an answer asks to wait, by its own `Date` where it has one."""
-    value = response.headers.get("Retry-After") if response.is_error else None
+    value = response.headers.get("Retry-After") if response.status_code >= _ERRORS_FROM else None
     if value is None:
         return None
     return read_retry_after(value, now=read_date(response.headers.get("Date")) or datetime.now(UTC))

@@ -44,7 +44,8 @@ class Socket(anyio.abc.ByteStream):
         # Elsewhere a socket is no file.
         self._direct = os.name == "posix"
         self._transport, protocol = (getattr(self._stream, name, None) for name in ("_transport", "_protocol"))
-        if hasattr(self._transport, "set_protocol") and hasattr(protocol, "read_queue"):
+        # What has ended has said so to anyio's already.
+        if hasattr(protocol, "read_queue") and not self._is_closing:
             self._inbox = _Inbox(self._transport, protocol)
 
     async def send(self, item: bytes) -> None:
