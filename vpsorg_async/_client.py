@@ -180,7 +180,8 @@ class Client:
         if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
             raise ConfigurationError(f"on_event must be a plain function that takes an Event, not {on_event!r}")
         # Lists, waits and what they are made of: by now they are needed, and importing the library was quicker.
-        from ._servers import Servers, parts_of  # noqa: PLC0415
+        from ._parts import parts_of  # noqa: PLC0415
+        from ._servers import Servers  # noqa: PLC0415
 
         lifetime, events = Lifetime(lambda: self._http.is_closed), Events(clock, on_event)
         retrying = RetryTransport(

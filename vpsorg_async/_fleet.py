@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._models import StatusGoal
-    from ._servers import Parts, Servers
+    from ._parts import Parts
+    from ._servers import Servers
 
 T = TypeVar("T")
 

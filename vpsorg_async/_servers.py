@@ -14,28 +14,24 @@ import attrs
 from . import _endpoints
 from ._endpoints import checked_id, checked_statuses
 from ._errors import APIConnectionError, OutcomeUnknownError, StateConflictError
-from ._journal import Journal
 from ._lifecycle import LASTING, TRANSITIONS, Goal, Reading
-from ._lookout import Lookout
 from ._models import Action, Server, ServerRef, ServerStatus, StatusGoal, Timeout, bind, bind_action, bound_to
-from ._paging import Listing, Pager, PageRead, ServerList
+from ._paging import Listing, PageRead, ServerList
 from ._policies import NOT_GIVEN, NotGivenType, PollPolicy, checked_seconds
-from ._reconcile import Creator, Search, deadline_of, left_until, reboot
+from ._reconcile import deadline_of, left_until, reboot
 from ._reports import ServerSpec
 from ._schedule import expiry
 from ._waiting import OnChange, Wait
 from ._watching import ServerWatch
 from ._wire.call import Call, CallOptions, CallState
-from ._wire.sending import Answer, Sender, was_accepted
+from ._wire.sending import Answer, was_accepted
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._clock import Clock
-    from ._events import Events
     from ._journal import Change
-    from ._lifetime import Lifetime
+    from ._parts import Parts
 
 ServerId: TypeAlias = int | str | Server
 """A server by its id, or as the API showed it."""
@@ -44,55 +40,6 @@ T = TypeVar("T")
 
 WAIT_SECONDS = 900.0
 """How long a wait lasts unless told otherwise: three times the longest documented provisioning."""
-
-
-@attrs.frozen(eq=False, repr=False, kw_only=True)
-class Parts:
-    """What all views of a client share."""
-
-    sender: Sender
-    pager: Pager
-    search: Search
-    creator: Creator
-    lookout: Lookout
-    journal: Journal
-    clock: Clock
-    events: Events
-    lifetime: Lifetime
-
-
-def parts_of(
-    sender: Sender,
-    *,
-    clock: Clock,
-    events: Events,
-    lifetime: Lifetime,
-    options: CallOptions,
-    root: Callable[[], Servers],
-) -> Parts:
-    """Return the parts of a new client, whose looks have its *options*; what they find belongs to *root*."""
-    journal, pager, search = Journal(), Pager(sender, clock), Search(sender, clock, lifetime)
-    lookout = Lookout(
-        sender,
-        pager,
-        clock=clock,
-        journal=journal,
-        events=events,
-        lifetime=lifetime,
-        options=options,
-        bind=lambda server: bind(server, root()),
-    )
-    return Parts(
-        sender=sender,
-        pager=pager,
-        search=search,
-        creator=Creator(search, pager, journal=journal, events=events),
-        lookout=lookout,
-        journal=journal,
-        clock=clock,
-        events=events,
-        lifetime=lifetime,
-    )
 
 
 def checked_goal(status: StatusGoal, fail_on: StatusGoal | NotGivenType | None, poll: PollPolicy) -> Goal:
