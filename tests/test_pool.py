@@ -12,7 +12,7 @@ import pytest
 from tests.helpers import detail
 from tests.rawserver import RawServer, certificates, closed_port, drop, hang, hold, json, raw
 from vpsorg_async import APIConnectionError, Client, ConfigurationError, PollPolicy, RetryPolicy
-from vpsorg_async._wire.pool import ConnectionPool
+from vpsorg_async._wire.pool import IDLE_SECONDS, ConnectionPool
 
 
 pytestmark = pytest.mark.anyio
@@ -231,7 +231,8 @@ class TestConnections:
     async def test_all_that_have_been_idle_for_too_long_are_closed_at_the_next_use(self, server):
         gate = server.gate()
         server.answer("GET", "/servers/1/", hold(json(200, detail(1)), gate))
-        pool = ConnectionPool(httpx.create_ssl_context, idle_seconds=0.05)
+        now = 100.0
+        pool = ConnectionPool(httpx.create_ssl_context, now=lambda: now)
 
         async with client_of(server, transport=pool) as client:
             async with anyio.create_task_group() as group:
@@ -239,7 +240,7 @@ class TestConnections:
                     group.start_soon(client.servers.get, 1)
                 await server.arrived(5)
                 gate.open()
-            await anyio.sleep(0.06)
+            now += IDLE_SECONDS + 1
             await client.servers.get(2)
             await server.until(lambda: server.connections_open == 1)
 

@@ -53,7 +53,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         proxy: httpx.Proxy | None = None,
         *,
         size: int = 100,
-        idle_seconds: float = IDLE_SECONDS,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._make_ssl_context = make_ssl_context
         self._ssl_context: ssl.SSLContext | None = None
@@ -65,7 +65,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             import httpcore  # noqa: F401, PLC0415
         self._proxy = proxy
         self._size = size
-        self._idle_seconds = idle_seconds
+        self._now = now
         # The one at the bottom has been idle for longest.
         self._free: list[_Idle] = []
         self._in_use = 0
@@ -112,7 +112,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     def _give_back(self, origin: Origin, connection: AnyConnection) -> bool:
         """Return whether the connection was kept; if not, the caller closes it."""
         if not self._closed:
-            self._free.append(_Idle(origin, connection, time.monotonic()))
+            self._free.append(_Idle(origin, connection, self._now()))
             self._in_use -= 1
         return not self._closed
 
@@ -125,7 +125,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     def _take(self, origin: Origin) -> tuple[AnyConnection, list[AnyConnection]]:
         """Return a connection for an exchange, and those that the caller closes before it is used."""
-        fresh = time.monotonic() - self._idle_seconds
+        fresh = self._now() - IDLE_SECONDS
         unwanted: list[AnyConnection] = []
         connection = self._take_free(origin, fresh, unwanted) or self._new(origin)
         self._in_use += 1
