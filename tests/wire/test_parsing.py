@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 
 import h11
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from vpsorg_async._wire import parsing
 from vpsorg_async._wire.answer import MAX_BODY
 from vpsorg_async._wire.parsing import MAX_HEAD, AnswerParser
 
@@ -163,6 +165,40 @@ class TestTrouble:
     def test_what_could_be_read_in_two_ways_is_no_answer(self, data, size):
         with pytest.raises(httpx.RemoteProtocolError):
             read(data, pieces=range(0, len(data), size))
+
+
+def began(data, *, interrupted_at=None):
+    """Feed *data*; return the functions of ours that began, at the last of which came a Ctrl-C.
+
+    A signal's handler runs in whatever function begins at that moment, and so does a profile function.
+    """
+    names = []
+
+    def note(frame, event, _):
+        if event == "call" and frame.f_code.co_filename == parsing.__file__:
+            names.append(frame.f_code.co_name)
+            if len(names) == interrupted_at:
+                raise KeyboardInterrupt
+
+    parser, before = AnswerParser("GET"), sys.getprofile()
+    sys.setprofile(note)
+    try:
+        parser.feed(data)
+    finally:
+        sys.setprofile(before)
+    return names
+
+
+class TestInterrupt:
+    DATA = OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1\r\ni\r\n0\r\nX-Late: 1\r\n\r\n" + WHOLE
+
+    def test_every_function_that_httptools_calls_is_among_them(self):
+        assert {name for name in vars(AnswerParser) if name.startswith("on_")} <= set(began(self.DATA))
+
+    @pytest.mark.parametrize("moment", range(1, 1 + len(began(DATA))))
+    def test_it_comes_through(self, moment):
+        with pytest.raises(KeyboardInterrupt):
+            began(self.DATA, interrupted_at=moment)
 
 
 class TestLimits:

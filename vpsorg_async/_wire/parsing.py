@@ -63,6 +63,7 @@ class AnswerParser:
 
         Raises:
             httpx.RemoteProtocolError: it is no answer, or one that could be read in two ways.
+            BaseException: what a signal's handler raised meanwhile, such as KeyboardInterrupt.
         """
         if not self._in_body:
             self._check_head(data)
@@ -70,6 +71,9 @@ class AnswerParser:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             raise httpx.RemoteProtocolError("the server switched to another protocol unasked") from None
+        except httptools.HttpParserCallbackError as error:
+            # Nothing below raises by itself; httptools wraps whatever comes from there, a Ctrl-C too.
+            raise (error.__context__ or error) from None
         except httptools.HttpParserError as error:
             # What comes behind a whole answer takes nothing away from it.
             if not self._complete:
@@ -120,7 +124,7 @@ class AnswerParser:
             f"the server ended the connection after {self._length} of {int(self._expected)} bytes of the body"
         )
 
-    # What httptools calls; an exception of ours would be wrapped, so what is wrong is kept until it returns.
+    # What httptools calls, and wraps what is raised there: so what is wrong is kept until it returns.
 
     def on_message_begin(self) -> None:
         if self._complete:
