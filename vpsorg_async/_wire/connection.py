@@ -14,10 +14,15 @@ import anyio.abc
 import anyio.lowlevel
 import httpx
 
+
+# At once: by its first connection a process may have no descriptor left to open a module with.
+from anyio import connect_tcp
+
 from .authorizing import Secret
 from .call import EXTENSION, CallState
 from .parsing import AnswerParser
 from .socket import Socket
+from .tls import TLSStream
 
 
 if TYPE_CHECKING:
@@ -45,10 +50,9 @@ class Connection:
     def __init__(self, origin: Origin, ssl_context: Callable[[], ssl.SSLContext]) -> None:
         self._origin = origin
         self._ssl_context = ssl_context
-        self._stream: anyio.abc.ByteStream | None = None
-        # What it stands on: the stream itself, or what TLS goes through.
+        # What TLS goes through, and where there is none the stream itself.
         self._socket: Socket | None = None
-        self._tls: ssl.SSLObject | None = None
+        self._stream: Socket | TLSStream | None = None
 
     async def exchange(self, request: httpx.Request, token: Secret) -> RawAnswer:
         """Send *request* with *token* on it and return the answer, its body as far as it came.
@@ -87,20 +91,9 @@ class Connection:
 
         They would be taken for the next call's answer.
         """
-        if self._stream is None or self._socket is None or not self._socket.is_quiet:
-            return False
-        if self._tls is None:
-            return True
-        try:
-            # Bytes, or, with none, the other side's goodbye.
-            self._tls.read(1)
-        except ssl.SSLWantReadError:
-            return True
-        except ssl.SSLError:
-            return False
-        return False
+        return self._stream is not None and self._stream.is_quiet
 
-    async def _connect(self) -> anyio.abc.ByteStream:
+    async def _connect(self) -> Socket | TLSStream:
         """Open the socket.
 
         Raises:
@@ -113,12 +106,9 @@ class Connection:
             raise httpx.UnsupportedProtocol(f"a request to {scheme}:// cannot be sent")
         context = self._ssl_context() if scheme == "https" else None
         try:
-            self._socket = Socket(await anyio.connect_tcp(host, port))
+            self._socket = Socket(await connect_tcp(host, port))
             self._socket.open()
-            if context is None:
-                self._stream = self._socket
-            else:
-                self._stream, self._tls = await _sealed(self._socket, host, context)
+            self._stream = self._socket if context is None else await TLSStream.open(self._socket, host, context)
         except (*_GONE, anyio.EndOfStream, UnicodeError) as error:
             raise httpx.ConnectError(_words(error)) from error
         except AttributeError as error:
@@ -132,17 +122,6 @@ class Connection:
         """Close the socket, with no word to the other side: nothing of an exchange is open."""
         if self._socket is not None:
             await self._socket.aclose()
-
-
-async def _sealed(socket: Socket, host: str, context: ssl.SSLContext) -> tuple[anyio.abc.ByteStream, ssl.SSLObject]:
-    from anyio.streams import tls  # noqa: PLC0415 - the pool has loaded it
-
-    context.set_alpn_protocols(["http/1.1"])
-    # A close without the handshake for it is no attack on answers that tell their length, and the others must be JSON.
-    stream = await tls.TLSStream.wrap(
-        socket, server_side=False, hostname=host, ssl_context=context, standard_compatible=False
-    )
-    return stream, stream.extra(tls.TLSAttribute.ssl_object)  # noqa: S610 - anyio's, not Django's
 
 
 async def _message_of(request: httpx.Request, token: Secret) -> Secret:

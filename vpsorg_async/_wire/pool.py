@@ -58,10 +58,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._make_ssl_context = make_ssl_context
         self._ssl_context: ssl.SSLContext | None = None
         self._bare_context: ssl.SSLContext | None = None
-        # What the first connection needs: by then a process may have no descriptor left to open a module with.
-        import anyio.streams.tls  # noqa: F401, PLC0415
-
         if proxy is not None:
+            # By its first connection a process may have no descriptor left to open a module with.
             import httpcore  # noqa: F401, PLC0415
         self._proxy = proxy
         self._size = size

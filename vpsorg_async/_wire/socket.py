@@ -7,7 +7,7 @@ import select
 import sys
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio.abc
 import anyio.lowlevel
@@ -15,15 +15,12 @@ import anyio.lowlevel
 from .authorizing import Secret
 
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
 MOST_UNREAD = 256 * 1024
 """Bytes that may lie here before the system is asked to hold back the rest (assumed)."""
 
 
-class Socket(anyio.abc.ByteStream):
-    """A byte stream over *stream*, for as long as that is open; closing this one closes that one."""
+class Socket:
+    """Bytes over *stream*, for as long as that is open; closing this one closes that one."""
 
     def __init__(self, stream: anyio.abc.SocketStream) -> None:
         self._stream = stream
@@ -86,15 +83,6 @@ class Socket(anyio.abc.ByteStream):
         if self._raw is None or self._is_closing or _readable(self._raw.fileno()):
             return False
         return self._inbox is None or self._inbox.is_quiet
-
-    @property
-    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        """See the stream's own."""
-        return self._stream.extra_attributes
-
-    async def send_eof(self) -> None:
-        """End the sending."""
-        await self._stream.send_eof()
 
     async def aclose(self) -> None:
         """Close it, with no word to the other side."""
