@@ -72,6 +72,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--chaos-seed", type=int, default=0, metavar="N", help="of its first episode (default: 0)")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two processes on each core: half of the time a test waits for a socket or a deadline."""
+    return 2 * (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # How long a callback takes tells how busy the machine is: no record for tests that count theirs.
     logging.getLogger("asyncio").addFilter(lambda record: not record.getMessage().startswith("Executing "))
