@@ -25,6 +25,7 @@ WAYS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (", `detail=True`", ("--detail",)),
     (", a look every 10 to 30 s", ("--patient",)),
 )
+UNCOLLECTED = (", garbage collector off", ("--uncollected",))
 ALL_WAYS_AT_MOST = 10_000
 CROWDS = (1, 10, 100)
 PAGE = ROOT / "docs" / "scale.md"
@@ -39,6 +40,7 @@ LIMITED: tuple[tuple[str, tuple[object, ...]], ...] = (
     ("fleet of 1,000, no limit", ("fleet", 1_000)),
     ("fleet of 1,000", ("fleet", 1_000, *LIMIT)),
     ("fleet of 1,000, `at_once=200`", ("fleet", 1_000, *LIMIT, "--at-once", 200)),
+    ("fleet of 1,000, `at_once=200`, `timeout=None`", ("fleet", 1_000, *LIMIT, "--at-once", 200, "--patient")),
     ("fleet of 1,000, commands first, no limit", ("fleet", 1_000, "--apart")),
     ("fleet of 1,000, commands first", ("fleet", 1_000, *LIMIT, "--apart")),
 )
@@ -58,7 +60,7 @@ def waits(options: argparse.Namespace) -> str:
     rows = []
     for count in options.waits:
         held = measured("memory", count)["memory"]
-        for name, flags in WAYS if count <= ALL_WAYS_AT_MOST else WAYS[:1]:
+        for name, flags in (*WAYS, UNCOLLECTED) if count <= ALL_WAYS_AT_MOST else (WAYS[0], UNCOLLECTED):
             found = measured("waits", count, *flags)
             memory = [f"{held / 1e3:.1f}", f"{found['peak'] / 1e6:,.0f}"]
             rows.append([f"{count:,}{name}", *on_the_clock(found), f"{found['cpu']:.1f}", *memory])

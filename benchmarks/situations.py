@@ -118,8 +118,11 @@ async def waits(count: int, a_second: float, *, detail: bool, poll: PollPolicy) 
         return account.figures()
 
 
-async def fleet(count: int, a_second: float, *, at_once: int, apart: bool) -> dict[str, float]:
-    """Start so many servers that have stopped; *apart*: command all, and wait for all after that."""
+async def fleet(count: int, a_second: float, *, at_once: int, apart: bool, patient: bool) -> dict[str, float]:
+    """Start so many servers that have stopped; *apart*: command all, and wait for all after that.
+
+    *patient*: no call has a `timeout`.
+    """
     trial = Trial(seed=count)
     api = Api(trial, a_second)
     ids = [trial.create(number)[0] for number in range(count)]
@@ -137,7 +140,8 @@ async def fleet(count: int, a_second: float, *, at_once: int, apart: bool) -> di
         else:
             account.failed += 1
 
-    async with trial.client(api) as client:
+    async with trial.client(api) as connected:
+        client = connected.with_options(timeout=None) if patient else connected
         account, all_of_them = Account(trial, api), client.fleet(ids)
         if apart:
             await all_of_them.start(wait=False, at_once=at_once)
@@ -161,8 +165,11 @@ def main() -> None:
     parser.add_argument("--detail", action="store_true")
     parser.add_argument("--at-once", type=int, default=20)
     parser.add_argument("--apart", action="store_true")
-    parser.add_argument("--patient", action="store_true", help="look every 10 to 30 s")
+    parser.add_argument("--patient", action="store_true", help="look every 10 to 30 s; a fleet: no `timeout`")
+    parser.add_argument("--uncollected", action="store_true", help="without Python's garbage collector")
     options = parser.parse_args()
+    if options.uncollected:
+        gc.disable()
     poll = PATIENT if options.patient else PollPolicy()
 
     async def measured() -> dict[str, float]:
@@ -170,7 +177,13 @@ def main() -> None:
             case "waits":
                 return await waits(options.count, options.a_second, detail=options.detail, poll=poll)
             case "fleet":
-                return await fleet(options.count, options.a_second, at_once=options.at_once, apart=options.apart)
+                return await fleet(
+                    options.count,
+                    options.a_second,
+                    at_once=options.at_once,
+                    apart=options.apart,
+                    patient=options.patient,
+                )
             case _:
                 return await memory(options.count)
 

@@ -319,10 +319,18 @@ class TestScale:
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     @pytest.mark.anyio
     async def test_a_fleet_is_late_once_for_each_item(self, apart):
-        figures = await situations.fleet(30, math.inf, at_once=10, apart=apart)
+        figures = await situations.fleet(30, math.inf, at_once=10, apart=apart, patient=False)
 
         assert figures["failed"] == figures["refused"] == 0
         assert figures["requests"] >= 30
+
+    @pytest.mark.parametrize("patient", [False, True])
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    @pytest.mark.anyio
+    async def test_a_fleet_on_a_slow_api_gets_there_if_its_calls_may_wait(self, patient):
+        figures = await situations.fleet(100, 2, at_once=100, apart=False, patient=patient)
+
+        assert (figures["failed"] == 0) is patient
 
     @pytest.mark.parametrize("name", [*scale.TRIALS, "machine"])
     def test_the_page_has_a_place_for_each_table(self, name):
