@@ -29,6 +29,7 @@ from tests.helpers import ROOT, rows_shown
 
 LIST = ROOT / "tests" / "mutations.toml"
 WORKERS = 4
+"""Two on each of two cores: tests wait half of the time."""
 SECONDS = 120
 SECONDS_UNCHANGED = 900
 # pytest's exit codes: 1 is "a test failed"; 2 to 4 mean that it did not get so far, 5 that no test has this code.

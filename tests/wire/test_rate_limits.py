@@ -215,6 +215,25 @@ class LimitedList(LimitedApi):
         return "active" if self.clock.now() > 120 + server_id * 7 % 180 else "provisioning"
 
 
+class SecondPageRefused(LimitedList):
+    """The same, with all of them active from the first, and the second page refused so many times."""
+
+    def __init__(self, clock, *, retry_after, times=math.inf):
+        super().__init__(clock, "bucket", 0.05)
+        self._headers = {"Retry-After": str(retry_after)}
+        self._left = times
+
+    async def handle_async_request(self, request):
+        response = await super().handle_async_request(request)
+        if request.url.params.get("page") == "2" and self._left > 0:
+            self._left -= 1
+            return httpx.Response(429, headers=self._headers, stream=httpx.ByteStream(b"{}"))
+        return response
+
+    def status(self, _server_id):
+        return "active"
+
+
 def fixed_window(limit=10, seconds=1.0, offset=0.6):
     taken = collections.Counter()
 
@@ -376,21 +395,8 @@ class TestLooks:
         assert now < 400
 
     async def test_who_has_been_seen_does_not_wait_for_the_pause_that_a_later_page_asks_for(self):
-        class SecondPageRefusedAtFirst(LimitedList):
-            refused = False
-
-            async def handle_async_request(self, request):
-                response = await super().handle_async_request(request)
-                if request.url.params.get("page", "1") == "2" and not self.refused:
-                    self.refused = True
-                    return httpx.Response(429, headers={"Retry-After": "30"}, stream=httpx.ByteStream(b"{}"))
-                return response
-
-            def status(self, _server_id):
-                return "active"
-
         clock, seen = JumpingClock(), {}
-        api = SecondPageRefusedAtFirst(clock, "bucket", 0.05)
+        api = SecondPageRefused(clock, retry_after=30, times=1)
         client = Client._over(api, clock, token="t", base_url="https://api.example")
 
         async def wait(server_id):
@@ -406,18 +412,8 @@ class TestLooks:
         assert max(seen.values()) < 60
 
     async def test_a_refusal_that_is_longer_than_somebody_has_time_for_ends_the_look_with_what_it_has_shown(self):
-        class SecondPageRefused(LimitedList):
-            async def handle_async_request(self, request):
-                response = await super().handle_async_request(request)
-                if request.url.params.get("page", "1") != "1":
-                    return httpx.Response(429, headers={"Retry-After": "600"}, stream=httpx.ByteStream(b"{}"))
-                return response
-
-            def status(self, _server_id):
-                return "active"
-
         clock, ended = JumpingClock(), {}
-        api = SecondPageRefused(clock, "bucket", 0.05)
+        api = SecondPageRefused(clock, retry_after=600)
         client = Client._over(api, clock, token="t", base_url="https://api.example")
 
         async def wait(server_id):

@@ -53,7 +53,7 @@ class TLSStream:
         # Another's may read files for it.
         session = begin() if type(context) is ssl.SSLContext else await anyio.to_thread.run_sync(begin)
         stream = cls(socket, session, incoming, outgoing)
-        await stream._done(session.do_handshake)
+        await stream._until_done(session.do_handshake)
         return stream
 
     async def send(self, item: bytes) -> None:
@@ -61,7 +61,7 @@ class TLSStream:
 
         Cancellation: a part may have been sent; the socket must be closed.
         """
-        await self._done(self._session.write, item)
+        await self._until_done(self._session.write, item)
 
     async def receive(self, max_bytes: int) -> bytes:
         """Return at most so many of the bytes that come next.
@@ -69,11 +69,11 @@ class TLSStream:
         Raises:
             anyio.EndOfStream: there are no more. Without the goodbye, too: an answer tells its length, or must be JSON.
 
-        Cancellation: nothing is lost.
+        Cancellation: what was deciphered may be lost; the socket must be closed.
         """
         if not self._unread:
             await self._feed()
-        data = await self._done(self._session.read, max_bytes)
+        data = await self._until_done(self._session.read, max_bytes)
         if not data:
             raise anyio.EndOfStream
         return data
@@ -83,7 +83,7 @@ class TLSStream:
         """Whether nothing has come that nobody has received, a goodbye neither, and the other side has not left."""
         return not self._unread and self._socket.is_quiet
 
-    async def _done(self, step: Callable[..., T], *arguments: object) -> T:
+    async def _until_done(self, step: Callable[..., T], *arguments: object) -> T:
         """Return what *step* of the session gives, as soon as it has what it needs from the other side."""
         while True:
             try:
