@@ -10,7 +10,7 @@ import sys
 from time import process_time_ns
 from typing import TYPE_CHECKING, Any
 
-from vpsorg_async._wire import codec
+from vpsorg_async._request import codec
 
 
 if TYPE_CHECKING:

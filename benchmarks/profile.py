@@ -32,14 +32,18 @@ GROUPS = (
     ("asyncio: loop, tasks, transports", ("/asyncio/", "/selectors.py")),
     (
         "this library: connection and pool",
-        ("vpsorg_async/_wire/connection.py", "vpsorg_async/_wire/pool.py", "vpsorg_async/_wire/socket.py"),
+        (
+            "vpsorg_async/_transport/connection.py",
+            "vpsorg_async/_transport/pool.py",
+            "vpsorg_async/_transport/stream.py",
+        ),
     ),
-    ("this library: parser (httptools)", ("vpsorg_async/_wire/parsing.py",)),
+    ("this library: parser (httptools)", ("vpsorg_async/_transport/response_parser.py",)),
     (
         "this library: codec (orjson), dates",
-        ("vpsorg_async/_wire/codec.py", "vpsorg_async/_models.py", "vpsorg_async/_shapes.py", "/email/"),
+        ("vpsorg_async/_request/codec.py", "vpsorg_async/_models.py", "vpsorg_async/_decoding.py", "/email/"),
     ),
-    ("this library: gate and pace", ("vpsorg_async/_wire/pac",)),
+    ("this library: limiter and pace", ("vpsorg_async/_wire/pac",)),
     ("this library: exchange, retries, authorization, deadlines", ("vpsorg_async/_wire/", "vpsorg_async/_clock.py")),
     ("this library: the calls above the wire", ("vpsorg_async/_",)),
     ("the system's sockets", ("<socket>",)),

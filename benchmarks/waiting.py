@@ -93,7 +93,7 @@ class Trial:
 
 async def loop(client: Client, server_id: int) -> None:
     """Wait as people write it."""
-    clock = client._parts.clock
+    clock = client._context.clock
     while (await client.servers.get(server_id)).status != "active":
         await clock.sleep(LOOP_SECONDS)
 

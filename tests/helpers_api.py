@@ -18,7 +18,7 @@ from tests.helpers import listed
 from tests.rawserver import LoopThread, json
 from vpsorg_async import Client, RetryPolicy
 from vpsorg_async._clock import SystemClock
-from vpsorg_async._wire.pool import ConnectionPool
+from vpsorg_async._transport.pool import ConnectionPool
 
 
 if TYPE_CHECKING:

@@ -278,8 +278,8 @@ class TestProfile:
         ("file", "group"),
         [
             ("/x/site-packages/httpx/_urls.py", "httpx"),
-            ("/x/vpsorg_async/_wire/parsing.py", "this library: parser"),
-            ("/x/vpsorg_async/_wire/retrying.py", "this library: exchange"),
+            ("/x/vpsorg_async/_transport/response_parser.py", "this library: parser"),
+            ("/x/vpsorg_async/_request/retry_transport.py", "this library: exchange"),
             ("/x/vpsorg_async/_servers.py", "this library: the calls"),
             ("/home/vpsorg_async/.venv/lib/anyio/_core/_tasks.py", "anyio"),
             (r"C:\x\asyncio\events.py", "asyncio"),

@@ -89,7 +89,7 @@ class TestOneMoment:
         assert found.id == 7
 
     async def test_a_place_in_the_queue_that_is_cancelled_is_no_turn(self, server):
-        """P1: cancelled while it waits at the gate."""
+        """P1: cancelled while it waits at the limiter."""
         server.answer("GET", "/servers/8/", hang())
 
         async with client_of(server) as client, anyio.create_task_group() as group:

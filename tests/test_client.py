@@ -224,14 +224,14 @@ class TestHeaders:
 class TestViews:
     async def test_a_view_has_its_own_times_on_the_same_connections(self, server):
         server.answer("GET", "/servers/8/", json(500, {}))
-        gate = server.gate()
+        limiter = server.gate()
 
         async with client_of(server) as client:
             view = client.with_options(timeout=5, retry=RetryPolicy.none())
             await client.servers.get(7)
             with pytest.raises(APIStatusError) as caught:
                 await view.servers.get(8)
-            gate.open()
+            limiter.open()
 
         assert (caught.value.attempts, server.connections_total) == (1, 1)
 

@@ -169,14 +169,14 @@ async def test_a_server_that_is_gone_already_is_not_said_to_be_left(server):
 @pytest.mark.anyio
 async def test_a_create_under_way_is_not_abandoned_by_a_cancel(server):
     account = Account(server)
-    gate = server.gate()
-    server.answer("POST", "/servers/", lambda request: hold(account.create(request), gate))
+    limiter = server.gate()
+    server.answer("POST", "/servers/", lambda request: hold(account.create(request), limiter))
 
     async with client_of(server) as client, anyio.create_task_group() as group:
         group.start_soon(story, client, SPEC, lambda _text: None, QUICK)
         await server.arrived(len(NAMES))
         group.cancel_scope.cancel()
-        gate.open()
+        limiter.open()
 
     assert len(account.created) == len(NAMES)
     assert account.servers == {}

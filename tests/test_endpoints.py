@@ -12,7 +12,7 @@ import respx
 from tests.helpers import ROOT
 from vpsorg_async import Action, Client, Plan, Server, ServerRef, ServerSpec, ServerStatus
 from vpsorg_async import _endpoints as endpoints
-from vpsorg_async._wire.call import Repeat
+from vpsorg_async._request.call import RetrySafety
 
 
 BASE = "https://admin.vps.org/api/v1"
@@ -230,14 +230,14 @@ class TestRepeatClasses:
             **{name: endpoints.command(7, name) for name in ("start", "stop", "reboot")},
         }
 
-        assert {name: call.repeat for name, call in calls.items()} == {
-            "list": Repeat.SAFE,
-            "create": Repeat.LOOK_FIRST,
-            "get": Repeat.SAFE,
-            "replace": Repeat.IDEMPOTENT,
-            "update": Repeat.IDEMPOTENT,
-            "delete": Repeat.IDEMPOTENT,
-            "start": Repeat.GUARDED,
-            "stop": Repeat.GUARDED,
-            "reboot": Repeat.LOOK_FIRST,
+        assert {name: call.retry_safety for name, call in calls.items()} == {
+            "list": RetrySafety.SAFE,
+            "create": RetrySafety.RECONCILE,
+            "get": RetrySafety.SAFE,
+            "replace": RetrySafety.IDEMPOTENT,
+            "update": RetrySafety.IDEMPOTENT,
+            "delete": RetrySafety.IDEMPOTENT,
+            "start": RetrySafety.STATE_CHECKED,
+            "stop": RetrySafety.STATE_CHECKED,
+            "reboot": RetrySafety.RECONCILE,
         }

@@ -65,7 +65,7 @@ class TestEvents:
         names = [event.name for event in events]
         assert (names[0], names[-1]) == ("wait.began", "wait.ended")
         assert [event.fields["status"] for event in events if event.name == "wait.status"] == ["starting", "active"]
-        assert names.count("look.done") == 2
+        assert names.count("poll.ended") == 2
         assert events[-1].fields["outcome"] == "done"
 
     async def test_a_create_that_was_found_again_is_told(self, server, caplog):

@@ -15,7 +15,7 @@ import vpsorg_async
 
 from tests.helpers import ROOT
 from vpsorg_async import Client
-from vpsorg_async._fleet import Fleets, RunOptions
+from vpsorg_async._fleet.run import Fleets, RunOptions
 from vpsorg_async._servers import Servers
 
 
@@ -211,7 +211,7 @@ class TestImporting:
             "import vpsorg_async\n"
             "unwanted = {'starlette', 'uvicorn', 'rich', 'trio', 'uvloop', 'pytest', 'respx', 'click', 'asyncio',\n"
             "    'tenacity', 'cattrs', 'httptools', 'httpcore', 'anyio.streams.tls',\n"
-            "    'vpsorg_async.sandbox', 'vpsorg_async._lookout', 'vpsorg_async._fleet'}\n"
+            "    'vpsorg_async.sandbox', 'vpsorg_async._polling.coordinator', 'vpsorg_async._fleet.run'}\n"
             "print(sorted(unwanted & (set(sys.modules) - before)))\n"
         )
 

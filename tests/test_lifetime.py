@@ -151,7 +151,7 @@ class TestClosing:
         assert (type(error), error.sent) == (APIConnectionError, False)
 
     async def test_calls_that_wait_for_their_turn_end_unsent(self, server):
-        """P3: closed while calls wait at the gate, creates among them, also behind another create of their name."""
+        """P3: closed while calls wait at the limiter, creates among them, also behind another create of their name."""
         server.answer("POST", "/servers/", hang())
         client, errors = client_of(server, max_connections=1), []
 
@@ -175,7 +175,7 @@ class TestClosing:
         """P3: closed while a wait sleeps between two looks, or looks."""
         server.answer("GET", "/servers/9/", [json(200, detail(9)), hang()])
         looked = anyio.Event()
-        client = client_of(server, on_event=lambda event: event.name == "look.done" and looked.set())
+        client = client_of(server, on_event=lambda event: event.name == "poll.ended" and looked.set())
         number = 9 if status == "stopped" else 8
         condition = looked.wait if number == 9 else lambda: server.arrived(path="/servers/8/")
 

@@ -165,8 +165,8 @@ class TestReplies:
         assert not scope.cancelled_caught
 
     async def test_a_held_answer_comes_when_the_gate_is_opened_and_takes_effect_even_if_the_client_left(self, server):
-        gate, done = server.gate(), threading.Event()
-        server.answer("GET", "/x/", hold(after(done.set, json(200, {})), gate))
+        limiter, done = server.gate(), threading.Event()
+        server.answer("GET", "/x/", hold(after(done.set, json(200, {})), limiter))
 
         async with client_of(server) as client, anyio.create_task_group() as group:
             group.start_soon(client.get, "/x/")
@@ -174,7 +174,7 @@ class TestReplies:
             group.cancel_scope.cancel()
         await server.until(lambda: server.connections_open == 0)
         assert not done.is_set()
-        gate.open()
+        limiter.open()
 
         assert done.wait(5)
 

@@ -14,7 +14,7 @@ import anyio.lowlevel
 from tests.helpers import action, detail
 from tests.rawserver import Reply, json
 from vpsorg_async import Client, PollPolicy, RetryPolicy
-from vpsorg_async._wire.pool import ConnectionPool
+from vpsorg_async._transport.pool import ConnectionPool
 
 
 SEVEN = "/servers/7/"

@@ -26,17 +26,27 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._events import Event
-from ._models import Action, OperatingSystem, Plan, ResourceUsage, Server, ServerRef, ServerStatus, StatusName
+from ._models import (
+    Action,
+    OperatingSystem,
+    Plan,
+    ResourceUsage,
+    Server,
+    ServerRef,
+    ServerSpec,
+    ServerStatus,
+    StatusName,
+)
 from ._policies import NOT_GIVEN, PollPolicy, RetryPolicy
 from ._version import __version__
 
 
 if typing.TYPE_CHECKING:
-    from ._fleet import Fleet, FleetRun
-    from ._lifecycle import StatusSeen
-    from ._paging import ServerList
-    from ._reports import FleetReport, Outcome, Progress, ServerSpec
-    from ._watching import ServerChange
+    from ._fleet.report import FleetReport, Outcome, Progress
+    from ._fleet.run import Fleet, FleetRun
+    from ._pagination import ServerList
+    from ._polling.lifecycle import StatusSeen
+    from ._polling.watching import ServerChange
 
 
 __all__ = [
@@ -86,15 +96,14 @@ __all__ = [
 
 # What comes with the first client anyway, and is not needed to import one.
 _LATER = {
-    "Fleet": "_fleet",
-    "FleetRun": "_fleet",
-    "StatusSeen": "_lifecycle",
-    "ServerList": "_paging",
-    "FleetReport": "_reports",
-    "Outcome": "_reports",
-    "Progress": "_reports",
-    "ServerSpec": "_reports",
-    "ServerChange": "_watching",
+    "Fleet": "_fleet.run",
+    "FleetReport": "_fleet.report",
+    "FleetRun": "_fleet.run",
+    "Outcome": "_fleet.report",
+    "Progress": "_fleet.report",
+    "ServerChange": "_polling.watching",
+    "ServerList": "_pagination",
+    "StatusSeen": "_polling.lifecycle",
 }
 
 

@@ -21,14 +21,14 @@ from ._errors import ConfigurationError
 from ._events import Event, Events
 from ._lifetime import Lifetime
 from ._policies import NOT_GIVEN, NotGivenType, RetryPolicy, checked_seconds
+from ._request.auth import Authorizer, Hidden
+from ._request.call import CallOptions
+from ._request.httpx_client import HTTPClient
+from ._request.limiter import Limiter
+from ._request.requester import Requester
+from ._request.retry_transport import RetryTransport
+from ._transport.proxy_config import choose_proxy
 from ._version import __version__
-from ._wire.authorizing import Authorizer, Hidden
-from ._wire.call import CallOptions
-from ._wire.http import HTTPClient
-from ._wire.pacing import Gate
-from ._wire.proxies import choose_proxy
-from ._wire.retrying import RetryTransport
-from ._wire.sending import Sender
 
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._clock import Clock
-    from ._fleet import Fleets
+    from ._fleet.run import Fleets
+    from ._request.auth import Token
     from ._servers import Servers
-    from ._wire.authorizing import Token
 
 BASE_URL = "https://admin.vps.org/api/v1"
 
@@ -115,7 +115,7 @@ class Client:
         url = checked_base_url(base_url, allow_http=allow_http)
         if transport is None:
             # With httptools and TLS, which who brings a transport does without.
-            from ._wire.pool import ConnectionPool  # noqa: PLC0415
+            from ._transport.pool import ConnectionPool  # noqa: PLC0415
 
             transport = ConnectionPool(
                 lambda: ssl_context or default_ssl_context(), choose_proxy(proxy, url), size=max_connections
@@ -180,14 +180,14 @@ class Client:
         if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
             raise ConfigurationError(f"on_event must be a plain function that takes an Event, not {on_event!r}")
         # Lists, waits and what they are made of: by now they are needed, and importing the library was quicker.
-        from ._parts import parts_of  # noqa: PLC0415
+        from ._context import context_of  # noqa: PLC0415
         from ._servers import Servers  # noqa: PLC0415
 
         lifetime, events = Lifetime(lambda: self._http.is_closed), Events(clock, on_event)
         retrying = RetryTransport(
             transport,
             authorizer=Authorizer(token, base_url),
-            gate=Gate(max_connections, clock),
+            limiter=Limiter(max_connections, clock),
             clock=clock,
             lifetime=lifetime,
             events=events,
@@ -201,8 +201,8 @@ class Client:
             timeout=httpx.Timeout(None),
             trust_env=False,
         )
-        self._parts = parts_of(
-            Sender(self._http, lifetime),
+        self._context = context_of(
+            Requester(self._http, lifetime),
             clock=clock,
             events=events,
             lifetime=lifetime,
@@ -210,7 +210,7 @@ class Client:
             root=lambda: self._servers,
         )
         self._options = options
-        self._servers = Servers(self._parts, options)
+        self._servers = Servers(self._context, options)
         self._is_view = False
 
     @property
@@ -221,9 +221,9 @@ class Client:
     @property
     def fleet(self) -> Fleets:
         """Many servers at once: `client.fleet(servers).start()`, `client.fleet.create(specs)`."""
-        from ._fleet import Fleets  # noqa: PLC0415 - not for those who have none
+        from ._fleet.run import Fleets  # noqa: PLC0415 - not for those who have none
 
-        return Fleets(self._servers, self._parts)
+        return Fleets(self._servers, self._context)
 
     @property
     def http(self) -> httpx.AsyncClient:
@@ -249,8 +249,8 @@ class Client:
         return view
 
     def _view_of(self, client: Client, options: CallOptions) -> None:
-        self._http, self._parts, self._options = client._http, client._parts, options
-        self._servers = type(client._servers)(self._parts, options)
+        self._http, self._context, self._options = client._http, client._context, options
+        self._servers = type(client._servers)(self._context, options)
         self._is_view = True
 
     async def request(
@@ -282,7 +282,7 @@ class Client:
         options = self._options
         if timeout is not NOT_GIVEN:
             options = options.within(checked_seconds("timeout", timeout))
-        return await self._parts.sender.request(method, path, json=json, params=params, options=options)
+        return await self._context.requester.request(method, path, json=json, params=params, options=options)
 
     async def aclose(self) -> None:
         """Close the client: end what runs, close every connection. Twice is fine; a view closes nothing.
@@ -294,7 +294,7 @@ class Client:
         """
         if self._is_view:
             return
-        lifetime = self._parts.lifetime
+        lifetime = self._context.lifetime
         try:
             await lifetime.end(patience=CLOSING_SECONDS)
         finally:
@@ -312,10 +312,10 @@ class Client:
         await self.aclose()
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_parts"):
+        if not hasattr(self, "_context"):
             # A traceback with locals shows it half-built, where its arguments were refused.
             return "<Client>"
-        state = " closed" if self._parts.lifetime.closed else ""
+        state = " closed" if self._context.lifetime.closed else ""
         return f"<Client {self._http.base_url}{state}>"
 
 

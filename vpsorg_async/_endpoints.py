@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ._models import Action, Server, ServerStatus
 from ._policies import NOT_GIVEN, NotGivenType
-from ._wire import codec
-from ._wire.call import Call, Repeat
+from ._request import codec
+from ._request.call import Call, RetrySafety
 
 
 if TYPE_CHECKING:
-    from ._reports import ServerSpec
+    from ._models import ServerSpec
 
 LIST_PATH = "/servers/"
 
@@ -63,17 +63,19 @@ def checked_statuses(argument: str, given: object) -> frozenset[str]:
 
 def list_page(query: Mapping[str, str]) -> Call[codec.Page]:
     """Endpoint 1: one page of the account's servers."""
-    return Call(method="GET", path=LIST_PATH, repeat=Repeat.SAFE, decode=codec.page, query=query)
+    return Call(method="GET", path=LIST_PATH, retry_safety=RetrySafety.SAFE, decode=codec.page, query=query)
 
 
 def create(spec: ServerSpec) -> Call[Server]:
     """Endpoint 2: a new server."""
-    return Call(method="POST", path=LIST_PATH, repeat=Repeat.LOOK_FIRST, decode=codec.server, json=spec_body(spec))
+    return Call(
+        method="POST", path=LIST_PATH, retry_safety=RetrySafety.RECONCILE, decode=codec.server, json=spec_body(spec)
+    )
 
 
 def get(server_id: int | str) -> Call[Server]:
     """Endpoint 3: one server in detail."""
-    return Call(method="GET", path=_path(server_id), repeat=Repeat.SAFE, decode=codec.server)
+    return Call(method="GET", path=_path(server_id), retry_safety=RetrySafety.SAFE, decode=codec.server)
 
 
 def replace(server_id: int | str, *, name: str, hostname: str | None, backups_enabled: bool) -> Call[Server]:
@@ -84,7 +86,11 @@ def replace(server_id: int | str, *, name: str, hostname: str | None, backups_en
         "backups_enabled": backups_enabled,
     }
     return Call(
-        method="PUT", path=_path(server_id), repeat=Repeat.IDEMPOTENT, decode=codec.server, json=_checked_settings(body)
+        method="PUT",
+        path=_path(server_id),
+        retry_safety=RetrySafety.IDEMPOTENT,
+        decode=codec.server,
+        json=_checked_settings(body),
     )
 
 
@@ -109,7 +115,7 @@ def update(
     return Call(
         method="PATCH",
         path=_path(server_id),
-        repeat=Repeat.IDEMPOTENT,
+        retry_safety=RetrySafety.IDEMPOTENT,
         decode=codec.server,
         json=_checked_settings(body),
     )
@@ -117,7 +123,7 @@ def update(
 
 def delete(server_id: int | str) -> Call[None]:
     """Endpoint 6: delete for good."""
-    return Call(method="DELETE", path=_path(server_id), repeat=Repeat.IDEMPOTENT, decode=codec.nothing)
+    return Call(method="DELETE", path=_path(server_id), retry_safety=RetrySafety.IDEMPOTENT, decode=codec.nothing)
 
 
 def command(server_id: int | str, name: str) -> Call[Action]:
@@ -125,7 +131,7 @@ def command(server_id: int | str, name: str) -> Call[Action]:
     return Call(
         method="POST",
         path=f"{_path(server_id)}{name}/",
-        repeat=Repeat.LOOK_FIRST if name == "reboot" else Repeat.GUARDED,
+        retry_safety=RetrySafety.RECONCILE if name == "reboot" else RetrySafety.STATE_CHECKED,
         decode=codec.action,
         action=True,
     )

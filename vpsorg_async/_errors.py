@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ._lifecycle import StatusSeen
     from ._models import Server
+    from ._polling.lifecycle import StatusSeen
 
 
 def portable(error: BaseException | None, text: str | None = None) -> BaseException | None:

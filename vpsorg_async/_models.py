@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import attrs
 
-from . import _shapes
+from . import _decoding
+from ._decoding import EXTRA, NULLS, OperatingSystem, Plan, ResourceUsage, ServerStatus, StatusName, keys_only
 from ._errors import ConfigurationError
 from ._policies import NOT_GIVEN, NotGivenType, PollPolicy
-from ._shapes import EXTRA, NULLS, OperatingSystem, Plan, ResourceUsage, ServerStatus, StatusName, keys_only
 
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "ResourceUsage",
     "Server",
     "ServerRef",
+    "ServerSpec",
     "ServerStatus",
     "StatusGoal",
     "StatusName",
@@ -122,10 +123,10 @@ class Server(_Detachable):
             ValueError: *data* is no object, or has no usable id. Nothing else that is odd about it raises.
         """
         if type(data) is not dict and not isinstance(data, Mapping):
-            raise ValueError(f"no object but {_shapes.json_type(data)}")
+            raise ValueError(f"no object but {_decoding.json_type(data)}")
         values = FORM.read(data)
         if extra := values[EXTRA]:
-            _shapes.fill_from_dialect(values, FORM.places)
+            _decoding.fill_from_dialect(values, FORM.places)
         if values[FORM.places["id"]] is None:
             raise ValueError("no usable id")
         for name in ("name", "status"):
@@ -146,7 +147,7 @@ class Server(_Detachable):
         A field that is `None` is null if the answer said so, else left out. `extra` is merged back, its values shared.
         Times are ISO 8601 in UTC, with a Z.
         """
-        data = _shapes.dump(self, FORM.names)
+        data = _decoding.dump(self, FORM.names)
         for name, written in _WRITERS.items():
             if data.get(name) is not None and name not in self.extra:
                 data[name] = written(data[name])
@@ -219,23 +220,23 @@ class Server(_Detachable):
         return servers
 
 
-FORM: Final = _shapes.Form(
+FORM: Final = _decoding.Form(
     Server,
     {
-        "id": _shapes.KEY,
-        "name": _shapes.TEXT,
-        "status": (ServerStatus, _shapes.status),
-        "hostname": _shapes.TEXT,
-        "ip_address": _shapes.TEXT,
-        "ipv6_address": _shapes.TEXT,
-        "location": _shapes.TEXT,
-        "plan": (Plan, _shapes.PLAN.nested),
-        "os": (OperatingSystem, _shapes.SYSTEM.nested),
-        "backups_enabled": (bool, _shapes.boolean),
-        "resource_usage": (ResourceUsage, _shapes.USAGE.nested),
-        "created_at": (datetime, _shapes.moment),
-        "updated_at": (datetime, _shapes.moment),
-        "message": _shapes.TEXT,
+        "id": _decoding.KEY,
+        "name": _decoding.TEXT,
+        "status": (ServerStatus, _decoding.status),
+        "hostname": _decoding.TEXT,
+        "ip_address": _decoding.TEXT,
+        "ipv6_address": _decoding.TEXT,
+        "location": _decoding.TEXT,
+        "plan": (Plan, _decoding.PLAN.nested),
+        "os": (OperatingSystem, _decoding.SYSTEM.nested),
+        "backups_enabled": (bool, _decoding.boolean),
+        "resource_usage": (ResourceUsage, _decoding.USAGE.nested),
+        "created_at": (datetime, _decoding.moment),
+        "updated_at": (datetime, _decoding.moment),
+        "message": _decoding.TEXT,
     },
     ("id", "name", "hostname", "status", "ip_address", "location", "plan", "os", "created_at", "updated_at"),
 )
@@ -243,11 +244,11 @@ FORM: Final = _shapes.Form(
 
 _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "status": str,
-    "plan": _shapes.dump_nested,
-    "os": _shapes.dump_nested,
-    "resource_usage": _shapes.dump_nested,
-    "created_at": _shapes.iso,
-    "updated_at": _shapes.iso,
+    "plan": _decoding.dump_nested,
+    "os": _decoding.dump_nested,
+    "resource_usage": _decoding.dump_nested,
+    "created_at": _decoding.iso,
+    "updated_at": _decoding.iso,
 }
 
 
@@ -264,6 +265,29 @@ class ServerRef:
     id: int | str
     name: str
     status: ServerStatus | str
+
+
+@attrs.frozen(kw_only=True)
+class ServerSpec:
+    """What a server is created from; the arguments of `client.servers.create`.
+
+    Attributes:
+        name: letters, digits and hyphens.
+        plan_id: the plan.
+        os_id: the operating system.
+        location: the datacenter's code, such as `"us-west"`.
+        hostname: its fully qualified name, if it is to have one.
+        ssh_key_id: the SSH key to install, if any.
+        backups_enabled: whether it is backed up automatically.
+    """
+
+    name: str
+    plan_id: int | str
+    os_id: int | str
+    location: str
+    hostname: str | None = None
+    ssh_key_id: int | str | None = None
+    backups_enabled: bool = False
 
 
 @attrs.frozen(kw_only=True, getstate_setstate=False)
@@ -314,7 +338,7 @@ def facts_of(server: Server, *, but: Collection[str]) -> dict[str, Any]:
         value = getattr(server, name)
         if name in _WRITERS and attrs.has(type(value)):
             facts[name] = "given"
-            facts.update({f"{name}.{key}": inner for key, inner in _shapes.dump_nested(value).items()})
+            facts.update({f"{name}.{key}": inner for key, inner in _decoding.dump_nested(value).items()})
         elif value is not None or name in server._nulls:  # noqa: SLF001 - of our own class
             facts[name] = value
     facts.update({f"extra.{name}": value for name, value in server.extra.items()})

@@ -12,26 +12,36 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import attrs
 
 from . import _endpoints
+from ._commands import deadline_of, left_until, reboot
 from ._endpoints import checked_id, checked_statuses
 from ._errors import APIConnectionError, OutcomeUnknownError, StateConflictError
-from ._lifecycle import LASTING, TRANSITIONS, Goal, Reading
-from ._models import Action, Server, ServerRef, ServerStatus, StatusGoal, Timeout, bind, bind_action, bound_to
-from ._paging import Listing, PageRead, ServerList
+from ._models import (
+    Action,
+    Server,
+    ServerRef,
+    ServerSpec,
+    ServerStatus,
+    StatusGoal,
+    Timeout,
+    bind,
+    bind_action,
+    bound_to,
+)
+from ._pagination import Listing, PageRead, ServerList
 from ._policies import NOT_GIVEN, NotGivenType, PollPolicy, checked_seconds
-from ._reconcile import deadline_of, left_until, reboot
-from ._reports import ServerSpec
-from ._schedule import expiry
-from ._waiting import OnChange, Wait
-from ._watching import ServerWatch
-from ._wire.call import Call, CallOptions, CallState
-from ._wire.sending import Answer, was_accepted
+from ._polling.lifecycle import LASTING, TRANSITIONS, Goal, Observation
+from ._polling.schedule import expiry
+from ._polling.waiting import OnChange, Wait
+from ._polling.watching import ServerWatch
+from ._request.call import Call, CallOptions, CallState
+from ._request.requester import Answer, was_accepted
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._journal import Change
-    from ._parts import Parts
+    from ._context import Context
+    from ._polling.command_log import Change
 
 ServerId: TypeAlias = int | str | Server
 """A server by its id, or as the API showed it."""
@@ -74,8 +84,8 @@ def call_timeout(servers: Servers, left: float | None) -> float | None:
 class Servers:
     """The account's servers. Every method takes `timeout`, the seconds that the call may take in all."""
 
-    def __init__(self, parts: Parts, options: CallOptions) -> None:
-        self._parts = parts
+    def __init__(self, parts: Context, options: CallOptions) -> None:
+        self._context = parts
         self._options = options
 
     def list(
@@ -117,9 +127,11 @@ class Servers:
         Source: API.md, endpoint 3.
         """
         key = checked_id(server_id)
-        began = self._parts.clock.now()
+        began = self._context.clock.now()
         answer = await self._send(_endpoints.get(key), self._with(timeout))
-        self._parts.journal.note(key, Reading(began=began, ended=self._parts.clock.now(), server=answer.value))
+        self._context.command_log.admit(
+            key, Observation(began=began, ended=self._context.clock.now(), server=answer.value)
+        )
         return bind(answer.value, self)
 
     async def get_by_name(self, name: str, *, timeout: Timeout = NOT_GIVEN) -> Server | None:
@@ -174,9 +186,9 @@ class Servers:
             ssh_key_id=ssh_key_id,
             backups_enabled=backups_enabled,
         )
-        self._parts.lifetime.check()
+        self._context.lifetime.check()
         try:
-            return bind(await self._parts.creator.create(spec, self._with(timeout)), self)
+            return bind(await self._context.creator.create(spec, self._with(timeout)), self)
         except OutcomeUnknownError as error:
             for candidate in error.candidates:
                 bind(candidate, self)
@@ -314,7 +326,7 @@ class Servers:
         if on_change is not None and not callable(on_change):
             raise TypeError(f"on_change must be callable with a Server, not {on_change!r}")
         key = checked_id(server_id)
-        change = self._parts.journal.pending(key)
+        change = self._context.command_log.pending(key)
         wait = self._wait(key, goal, timeout, poll=poll, change=change, on_change=on_change, detail=detail)
         return self._seen(await wait.run())
 
@@ -347,7 +359,7 @@ class Servers:
             raise TypeError(f"interval takes seconds as a number, not {interval!r}")
         if not 0 < interval < math.inf:
             raise ValueError(f"interval={interval!r}: give more than 0 seconds, and not infinitely many")
-        parts, keys = self._parts, None
+        parts, keys = self._context, None
         if server_ids is not None:
             if isinstance(server_ids, (str, Server)) or not isinstance(server_ids, Iterable):
                 raise TypeError(f"server_ids takes several servers or ids, or None for all, not {server_ids!r}")
@@ -355,12 +367,17 @@ class Servers:
             if not keys:
                 raise ValueError("server_ids is empty: give at least one server or id, or None for all")
         return ServerWatch(
-            keys, float(interval), lookout=parts.lookout, clock=parts.clock, lifetime=parts.lifetime, bind=self._seen
+            keys,
+            float(interval),
+            coordinator=parts.coordinator,
+            clock=parts.clock,
+            lifetime=parts.lifetime,
+            bind=self._seen,
         )
 
     async def _wait_for(self, name: str, change: Change, timeout: float | None, *, detail: bool = True) -> Server:
         """Wait until *change*, the command *name* that this client gave, has taken effect and is over."""
-        goal = Goal(statuses=frozenset({TRANSITIONS[name].after}))
+        goal = Goal(statuses=frozenset({TRANSITIONS[name].status_after}))
         pending = None if change.shown else change
         return self._seen(await self._wait(change.server_id, goal, timeout, change=pending, detail=detail).run())
 
@@ -375,7 +392,7 @@ class Servers:
         on_change: OnChange | None = None,
         detail: bool = True,
     ) -> Wait:
-        parts, seconds = self._parts, checked_seconds("timeout", timeout)
+        parts, seconds = self._context, checked_seconds("timeout", timeout)
         began = parts.clock.now()
         deadline = math.inf if seconds is None else began + seconds
         return Wait(
@@ -384,10 +401,10 @@ class Servers:
             interval=poll.interval,
             began=began,
             deadline=deadline,
-            expires=expiry(began, deadline, parts.lookout.attempt_timeout),
+            expires=expiry(began, deadline, parts.coordinator.attempt_timeout),
             goal=goal,
             policy=poll,
-            lookout=parts.lookout,
+            coordinator=parts.coordinator,
             clock=parts.clock,
             events=parts.events,
             lifetime=parts.lifetime,
@@ -404,13 +421,15 @@ class Servers:
         return bind(server, self)
 
     async def _command(self, server_id: ServerId, name: str, timeout: Timeout) -> Action:
-        parts, key, options = self._parts, checked_id(server_id), self._with(timeout)
+        parts, key, options = self._context, checked_id(server_id), self._with(timeout)
         call = _endpoints.command(key, name)
-        state = CallState(repeat=call.repeat, options=options, summary=call.summary)
-        with parts.journal.changing(key, parts.clock.now(), name) as change:
+        state = CallState(retry_safety=call.retry_safety, options=options, summary=call.summary)
+        with parts.command_log.changing(key, parts.clock.now(), name) as change:
             try:
                 if name == "reboot":
-                    answer = await reboot(parts.search, parts.journal, key, options=options, change=change, state=state)
+                    answer = await reboot(
+                        parts.search, parts.command_log, key, options=options, change=change, state=state
+                    )
                     # A lost reboot is answered by the look that proves it, and by nothing else.
                     shown = answer.lost
                 else:
@@ -421,9 +440,9 @@ class Servers:
             except BaseException as error:
                 # It may be carried out yet: a wait that follows must not take the status from before for its goal.
                 if state.maybe_done or was_accepted(error):
-                    parts.journal.changed(change, parts.clock.now(), lost=True)
+                    parts.command_log.changed(change, parts.clock.now(), lost=True)
                 raise
-            parts.journal.changed(change, parts.clock.now(), date=answer.date, shown=shown)
+            parts.command_log.changed(change, parts.clock.now(), date=answer.date, shown=shown)
         return bind_action(answer.value, _Pending(self, name, change))
 
     async def _settle(
@@ -433,14 +452,14 @@ class Servers:
 
         The lost try before it may be what made it so.
         """
-        deadline = deadline_of(self._parts.clock, options)
+        deadline = deadline_of(self._context.clock, options)
         try:
-            return await self._parts.sender.send(call, options, state), False
+            return await self._context.requester.send(call, options, state), False
         except StateConflictError as error:
             if not state.lost:
                 raise
             conflict = error
-        left = left_until(self._parts.clock, deadline)
+        left = left_until(self._context.clock, deadline)
         try:
             seen = await self._send(_endpoints.get(key), options.within(left))
         except APIConnectionError as error:
@@ -448,23 +467,23 @@ class Servers:
             raise
         transition = TRANSITIONS[call.path.rstrip("/").rpartition("/")[2]]
         server = seen.value
-        if server.status not in (transition.through, transition.after):
+        if server.status not in (transition.transitional_status, transition.status_after):
             raise conflict
         ref = ServerRef(id=server.id, name=server.name, status=server.status)
         action = Action(status="success", message=conflict.message, server=ref)
         return Answer(action, seen.date, lost=True), True
 
     async def _change(self, key: int | str, call: Call[T], timeout: Timeout) -> T:
-        parts = self._parts
-        with parts.journal.changing(key, parts.clock.now()) as change:
+        parts = self._context
+        with parts.command_log.changing(key, parts.clock.now()) as change:
             try:
                 answer = await self._send(call, self._with(timeout))
             finally:
-                parts.journal.changed(change, parts.clock.now())
+                parts.command_log.changed(change, parts.clock.now())
         return answer.value
 
     async def _send(self, call: Call[T], options: CallOptions) -> Answer[T]:
-        return await self._parts.sender.send(call, options)
+        return await self._context.requester.send(call, options)
 
     def _listing(
         self,
@@ -474,12 +493,14 @@ class Servers:
         skip_invalid: bool = False,
         keep: Callable[[Server], bool] | None = None,
     ) -> Listing:
-        return Listing(self._parts.pager, query, options, skip_invalid=skip_invalid, keep=keep, on_page=self._take_page)
+        return Listing(
+            self._context.pager, query, options, skip_invalid=skip_invalid, keep=keep, on_page=self._take_page
+        )
 
     def _take_page(self, page: PageRead) -> None:
         for server in page.servers:
             bind(server, self)
-        self._parts.journal.note_listed(page.servers, page.began, page.ended)
+        self._context.command_log.admit_listed(page.servers, page.began, page.ended)
 
     def _with(self, timeout: Timeout) -> CallOptions:
         if timeout is NOT_GIVEN:

@@ -35,7 +35,7 @@ HARD_LIMIT = 60.0
 
 
 @attrs.frozen(kw_only=True)
-class Pace:
+class RateControl:
     """How long things take, in seconds of the client: on a clock that jumps, or of real time.
 
     Attributes:
@@ -61,7 +61,7 @@ class Episode:
     sandbox: Sandbox
     witness: Witness
     chance: random.Random
-    pace: Pace
+    pace: RateControl
     forwarder: Forwarder | None = None
     elsewhere: RawServer | None = None
     # The share of new connections that the forwarder cuts.
@@ -74,7 +74,7 @@ class Episode:
 
     @property
     def clock(self) -> Any:
-        return self.client._parts.clock
+        return self.client._context.clock
 
     def now(self) -> float:
         return self.witness.now()
@@ -359,7 +359,7 @@ async def in_process(seed: int) -> AsyncIterator[Episode]:
     """Give an episode without sockets, on the clock that jumps: the same for the same seed, on asyncio."""
     sandbox = Sandbox(servers=SERVERS, seed=seed)
     witness = Witness(sandbox, max_connections=CONNECTIONS, seed=seed)
-    pace = Pace(calls=10, weather=20.0, patience=20.0, wait=200.0)
+    pace = RateControl(calls=10, weather=20.0, patience=20.0, wait=200.0)
     async with sandbox.client(max_connections=CONNECTIONS, on_event=witness.on_event) as client:
         witness.listen_to(client)
         yield Episode(client=client, sandbox=sandbox, witness=witness, chance=random.Random(seed), pace=pace)
@@ -373,7 +373,7 @@ async def served(seed: int) -> AsyncIterator[Episode]:
     speed = chance.choice([1.0, 60.0])
     sandbox = Sandbox(servers=SERVERS, seed=seed)
     witness = Witness(sandbox, max_connections=CONNECTIONS, seed=seed)
-    pace = Pace(calls=6, weather=0.4, patience=0.5, wait=1.0, stretch=speed)
+    pace = RateControl(calls=6, weather=0.4, patience=0.5, wait=1.0, stretch=speed)
     async with AsyncExitStack() as stack:
         base_url = await stack.enter_async_context(sandbox.serve(speed=speed))
         elsewhere = stack.enter_context(RawServer())

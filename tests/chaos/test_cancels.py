@@ -302,7 +302,7 @@ async def test_work_cancelled_at_any_turn_leaves_nothing_behind(name, places):
             witness.cancelled(call)
             sandbox.faults.clear()
             asked = len(sandbox.calls)
-            await client._parts.clock.sleep(LONG)
+            await client._context.clock.sleep(LONG)
             assert len(sandbox.calls) == asked, turn
             async with anyio.create_task_group() as group:
                 for _ in range(6):

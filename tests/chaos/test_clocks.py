@@ -1,6 +1,6 @@
 """A wall clock that jumps by days whenever it is read: an episode of chaos is as it is without.
 
-`tests/test_waiting_deadlines.py` shows a wait for which the date of a Retry-After jumps as well (W16).
+`tests/polling/test_waiting_deadlines.py` shows a wait for which the date of a Retry-After jumps as well (W16).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DAY = 86_400.0
 
 @pytest.fixture
 def jumping(monkeypatch):
-    """Let every reading of `time.time` be up to three days off, forwards or backwards."""
+    """Let every observation of `time.time` be up to three days off, forwards or backwards."""
     real, chance = time.time, random.Random(7)
     monkeypatch.setattr(time, "time", lambda: real() + chance.uniform(-3, 3) * DAY)
 

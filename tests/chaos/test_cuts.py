@@ -1,7 +1,7 @@
 """Every answer of the nine endpoints, cut at every byte of its status line, its headers and its body.
 
 The connection ends by a close and by a reset, by turns. What is cut is tried again, or looked for; nothing is made or
-rebooted twice. That the request of a create may be cut at any byte is shown by `tests/test_create_cuts.py`.
+rebooted twice. That the request of a create may be cut at any byte is shown by `tests/test_commands_create_cuts.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names that do not resolve: for good, and for a while. `tests/wire/test_retrying.py` shows a create to one."""
+"""Names that do not resolve: for good, and for a while."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_name_that_nobody_knows_is_asked_for_again_and_then_said_plainly
             await CALLS[name](client)
 
     assert not caught.value.sent
-    failed = [event for event in events if event.name in ("call.retry", "look.done")]
+    failed = [event for event in events if event.name in ("call.retry", "poll.ended")]
     assert len(failed) == (POLL.failures if name == "wait" else QUICK.attempts - 1)
 
 

@@ -68,11 +68,11 @@ anyio.run(main, sys.argv[2], backend="trio" if backend == "trio" else "asyncio",
 def test_a_fork_while_calls_are_on_the_wire_leaves_them_to_the_parent(backend):
     """The child is told that it cannot use its copy of the client, and closes it; the parent's five calls end well."""
     with RawServer() as server:
-        gate, arrived = server.gate(), server.gate()
-        answer = hold(json(200, detail(7)), gate)
+        limiter, arrived = server.gate(), server.gate()
+        answer = hold(json(200, detail(7)), limiter)
         server.answer("GET", "/servers/7/", [*[answer] * 4, after(arrived.open, answer)])
         server.answer("GET", "/arrived/", hold(json(200, {}), arrived))
-        server.answer("GET", "/open/", after(gate.open, json(200, {})))
+        server.answer("GET", "/open/", after(limiter.open, json(200, {})))
 
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", FORKED, backend, server.base_url],

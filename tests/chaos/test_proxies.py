@@ -13,8 +13,8 @@ from tests.helpers_api import SPEC, FakeAPI, JumpingClock
 from tests.proxyserver import ProxyServer
 from tests.rawserver import RawServer, certificates
 from vpsorg_async import Client, RetryPolicy, VPSError
-from vpsorg_async._wire.pool import ConnectionPool
-from vpsorg_async._wire.proxies import choose_proxy
+from vpsorg_async._transport.pool import ConnectionPool
+from vpsorg_async._transport.proxy_config import choose_proxy
 
 
 pytestmark = pytest.mark.anyio

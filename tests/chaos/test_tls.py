@@ -1,6 +1,6 @@
 """TLS that does not come about: certificates that do not verify, and handshakes that are cut at any byte.
 
-`tests/wire/test_retrying.py` shows get and create for three of the certificates.
+`tests/request/test_retry_transport.py` shows get and create for three of the certificates.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.chaos.forwarder import SPARED, Fate, Forwarder
 from tests.helpers_api import QUICK, SPEC, FakeAPI, JumpingClock
 from tests.rawserver import LoopThread, Peer, RawServer, _server_context, certificates
 from vpsorg_async import APIConnectionError, Client, OutcomeUnknownError
-from vpsorg_async._wire.pool import ConnectionPool
+from vpsorg_async._transport.pool import ConnectionPool
 
 
 pytestmark = pytest.mark.anyio

@@ -235,9 +235,9 @@ TRIALS: tuple[Trial, ...] = (
     ),
     Trial(
         operation="list",
-        fault="one server is missing from every reading",
+        fault="one server is missing from every observation",
         make=_one(Fault.omit, 1, server_id=FIRST_ID),
-        limit="readings that agree are believed, whatever their `count` says",
+        limit="observations that agree are believed, whatever their `count` says",
     ),
 )
 

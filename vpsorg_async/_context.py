@@ -1,0 +1,73 @@
+"""What all views of a client share, put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._commands import Creator, Search
+from ._models import bind
+from ._pagination import Pager
+from ._polling.command_log import CommandLog
+from ._polling.coordinator import Coordinator
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._clock import Clock
+    from ._events import Events
+    from ._lifetime import Lifetime
+    from ._request.call import CallOptions
+    from ._request.requester import Requester
+    from ._servers import Servers
+
+
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class Context:
+    """What all views of a client share."""
+
+    requester: Requester
+    pager: Pager
+    search: Search
+    creator: Creator
+    coordinator: Coordinator
+    command_log: CommandLog
+    clock: Clock
+    events: Events
+    lifetime: Lifetime
+
+
+def context_of(
+    requester: Requester,
+    *,
+    clock: Clock,
+    events: Events,
+    lifetime: Lifetime,
+    options: CallOptions,
+    root: Callable[[], Servers],
+) -> Context:
+    """Return the parts of a new client, whose looks have its *options*; what they find belongs to *root*."""
+    command_log, pager, search = CommandLog(), Pager(requester, clock), Search(requester, clock, lifetime)
+    coordinator = Coordinator(
+        requester,
+        pager,
+        clock=clock,
+        command_log=command_log,
+        events=events,
+        lifetime=lifetime,
+        options=options,
+        bind=lambda server: bind(server, root()),
+    )
+    return Context(
+        requester=requester,
+        pager=pager,
+        search=search,
+        creator=Creator(search, pager, command_log=command_log, events=events),
+        coordinator=coordinator,
+        command_log=command_log,
+        clock=clock,
+        events=events,
+        lifetime=lifetime,
+    )

@@ -1,0 +1,1 @@
+"""Waits and watches: what the API showed of a server, and what that proves."""

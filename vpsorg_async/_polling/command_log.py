@@ -1,0 +1,243 @@
+"""What a client last told the API to do with each server, and last heard of it."""
+
+from __future__ import annotations
+
+import math
+
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
+
+from .._models import ServerStatus
+from .lifecycle import Command, Observation, took_effect
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from .._models import Server
+
+T = TypeVar("T")
+
+CAPACITY = 20_000
+"""Servers that are remembered, the newest (assumed: what an account can have, and some 10 MB)."""
+
+
+# Looked up once: a member of an enum is slow to find.
+_ACTIVE = ServerStatus.ACTIVE
+
+
+@attrs.define(eq=False)
+class _Entry:
+    # When an observation that showed it first had ended.
+    first_seen: float | None = None
+    last_began: float = 0.0
+    last_ended: float = 0.0
+    last_updated_at: datetime | None = None
+    newest_updated_at: datetime | None = None
+    # Whether the last GET said 404.
+    gone: bool = False
+    # Changes of ours on the wire, and when the last one that was had been answered.
+    changing: int = 0
+    changed: float = -1.0
+
+    def see(self, server: Server, began: float, ended: float) -> bool:
+        """Take in *server* as an observation shows it; return whether that is as new as what was read before."""
+        if self.first_seen is None:
+            self.first_seen = ended
+        if server.updated_at is not None:
+            if self.newest_updated_at is not None and server.updated_at < self.newest_updated_at:
+                return False
+            self.newest_updated_at = server.updated_at
+        if began >= self.last_began:
+            self.last_began, self.last_ended = began, ended
+            # Only of a server at rest: the end of what is under way moves it, also after a command was sent.
+            self.last_updated_at = server.updated_at if server.status == _ACTIVE else None
+        return True
+
+
+@attrs.define(eq=False)
+class Change:
+    """A change of ours to one server, while it is on the wire and after.
+
+    Attributes:
+        server_id: whose.
+        began: when its call began, in seconds on the client's clock.
+        baseline: `updated_at` of an observation that ended before and showed it active, with no other change of this
+            client in between.
+        own: the command that it is, if it is one.
+        earlier: the command that counts in its place once it is known that it was not carried out.
+        shown: whether its effect has been seen.
+    """
+
+    server_id: int | str
+    began: float
+    baseline: datetime | None = None
+    own: Command | None = None
+    earlier: Change | None = None
+    refused: bool = False
+    shown: bool = False
+
+    @property
+    def command(self) -> Command | None:
+        """The command whose effect is to be waited for: on the wire yet, answered, or the one before a refused one."""
+        if not self.refused:
+            return self.own
+        return None if self.earlier is None or self.earlier.shown else self.earlier.command
+
+
+class CommandLog:
+    """Remembers, for the newest 20,000 servers, the last command of this client and the last observation."""
+
+    def __init__(self) -> None:
+        # Oldest first.
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        # Commands that have not shown their effect. Apart from the observations: a list brings those by the thousand.
+        self._pending: OrderedDict[str, Change] = OrderedDict()
+        # Ids that creates of this client returned: no other create may adopt them. One small string a server made.
+        self._created: set[str] = set()
+
+    @contextmanager
+    def changing(self, server_id: int | str, now: float, name: str | None = None) -> Iterator[Change]:
+        """Mark that a change of ours is on the wire, so that what is read meanwhile is no baseline for the next one.
+
+        If it is a command, its *name*: until it is answered, waits that begin meanwhile take no observation for proof.
+        One that ends without `changed` was not carried out.
+        """
+        key = str(server_id)
+        entry = self._entry(key)
+        untouched = not entry.changing and entry.last_began > entry.changed
+        baseline = entry.last_updated_at if untouched and entry.last_ended <= now else None
+        change = Change(server_id, now, baseline)
+        if name is not None:
+            change.own = Command(name=name, began=now, answered=math.inf, baseline=baseline)
+            change.earlier = self._pending.get(key)
+            self._remember(key, change)
+        entry.changing += 1
+        entry.changed = max(entry.changed, now)
+        try:
+            yield change
+        finally:
+            entry.changing -= 1
+            if change.own is not None and change.own.answered == math.inf:
+                self._refuse(key, change)
+
+    def changed(
+        self, change: Change, now: float, *, date: datetime | None = None, lost: bool = False, shown: bool = False
+    ) -> None:
+        """Note that *change* was answered *now*; or, *lost*, that it may have been carried out.
+
+        Its effect may have been *shown* already.
+        """
+        key = str(change.server_id)
+        entry = self._entry(key)
+        entry.changed = max(entry.changed, now)
+        if change.own is None:
+            return
+        change.own = attrs.evolve(change.own, answered=now, date=date, lost=lost)
+        change.earlier = None
+        # A later one that is on the wire yet goes on standing for both.
+        latest = self.pending(key)
+        if latest is None or latest.own is None or latest.own.answered < math.inf:
+            self._remember(key, change)
+        if shown:
+            self._show(key, change)
+
+    def created(self, server: Server, command: Command) -> None:
+        """Note that a create of this client returned *server*."""
+        key = str(server.id)
+        self._created.add(key)
+        entry = self._entry(key)
+        entry.changed = command.answered
+        command = attrs.evolve(command, seen=entry.first_seen is not None)
+        self._remember(key, Change(server.id, command.began, own=command))
+
+    def is_ours(self, server: Server, *, since: float) -> bool:
+        """Return whether a create of this client that began at *since* may adopt *server*.
+
+        Not one that another create has returned, nor one that was seen before.
+        """
+        key = str(server.id)
+        entry = self._entries.get(key)
+        seen_before = entry is not None and entry.first_seen is not None and entry.first_seen <= since
+        return key not in self._created and not seen_before
+
+    def pending(self, server_id: int | str) -> Change | None:
+        """Return the last command to the server that has not yet shown its effect, or is on the wire."""
+        return self._pending.get(str(server_id))
+
+    def is_gone(self, server_id: int | str) -> bool:
+        """Return whether the last GET said that there is no such server."""
+        entry = self._entries.get(str(server_id))
+        return entry is not None and entry.gone
+
+    def admit(self, server_id: int | str, observation: Observation) -> bool:
+        """Take an observation in; return whether it is as new as what was read before, by `updated_at`.
+
+        A command that the observation shows the effect of is pending no more.
+        """
+        key = str(server_id)
+        entry, server, change = self._entry(key), observation.server, self.pending(key)
+        command = None if change is None else change.command
+        if change is not None and command is not None and _shows_effect(command, observation):
+            self._show(key, change)
+        if not observation.listed:
+            entry.gone = server is None
+        if server is None:
+            return True
+        if change is not None and command is not None and command.name == "create" and not command.seen:
+            change.own = attrs.evolve(command, seen=True)
+        return entry.see(server, observation.began, observation.ended)
+
+    def admit_listed(self, servers: Iterable[Server], began: float, ended: float) -> None:
+        """Take in what a list shows: as `admit` does, at a third of its cost for those with no command pending."""
+        for server in servers:
+            key = str(server.id)
+            if key in self._pending:
+                self.admit(key, Observation(began=began, ended=ended, server=server, listed=True))
+            else:
+                self._entry(key).see(server, began, ended)
+
+    def _entry(self, key: str) -> _Entry:
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = _Entry()
+            _drop_oldest(self._entries)
+        else:
+            self._entries.move_to_end(key)
+        return entry
+
+    def _remember(self, key: str, change: Change) -> None:
+        self._pending[key] = change
+        self._pending.move_to_end(key)
+        _drop_oldest(self._pending)
+
+    def _show(self, key: str, change: Change) -> None:
+        change.shown = True
+        if self._pending.get(key) is change:
+            del self._pending[key]
+
+    def _refuse(self, key: str, change: Change) -> None:
+        change.refused = True
+        if self._pending.get(key) is not change:
+            return
+        del self._pending[key]
+        if change.earlier is not None and not change.earlier.shown:
+            self._remember(key, change.earlier)
+
+
+def _drop_oldest(remembered: OrderedDict[str, T]) -> None:
+    if len(remembered) > CAPACITY:
+        remembered.popitem(last=False)
+
+
+def _shows_effect(command: Command, observation: Observation) -> bool:
+    if observation.server is None or observation.began < command.answered:
+        return False
+    if command.name == "create":
+        # That it was made is not all: where its provisioning ends is yet to be seen.
+        return observation.status not in ("", command.transitional_status)
+    return took_effect(command, [observation], grace=float("inf"))

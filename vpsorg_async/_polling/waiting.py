@@ -1,0 +1,294 @@
+"""One wait, from its goal to its verdict."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, assert_never
+
+import attrs
+
+from .._errors import (
+    APIConnectionError,
+    APITimeoutError,
+    ServerGoneError,
+    UnexpectedStatusError,
+    VPSError,
+    WaitTimeoutError,
+)
+from .coordinator import Follower, asked_pause, ends_a_wait
+from .lifecycle import (
+    PASSING,
+    Command,
+    Done,
+    Failed,
+    Goal,
+    KeepWaiting,
+    Observation,
+    StatusSeen,
+    judge,
+    keep,
+    took_effect,
+)
+
+
+if TYPE_CHECKING:
+    from .._clock import Clock
+    from .._events import Events
+    from .._lifetime import Lifetime
+    from .._models import Server
+    from .._policies import PollPolicy
+    from .command_log import Change
+    from .coordinator import Coordinator, Outcome
+
+OnChange = Callable[["Server"], Awaitable[object] | object]
+
+
+@attrs.frozen(eq=False, repr=False)
+class _Ended:
+    """How a wait has ended: with the server at the goal (`None`: it is gone), or with an error."""
+
+    server: Server | None = None
+    error: VPSError | None = None
+
+
+@attrs.define(eq=False, repr=False, kw_only=True)
+class Wait(Follower):
+    """Follows one server until its goal is proven, out of reach, or the time is over.
+
+    What is heard is judged at once, in the task of whoever looked; its own task is woken to tell `on_change`, and at
+    the end.
+    """
+
+    server_id: int | str
+    goal: Goal
+    policy: PollPolicy
+    coordinator: Coordinator
+    clock: Clock
+    events: Events
+    lifetime: Lifetime
+    # The command whose effect is waited for; may be on the wire yet.
+    change: Change | None = None
+    on_change: OnChange | None = None
+    # Whether the server is wanted as a GET shows it.
+    detail: bool = True
+    # The server as it was last seen.
+    last: Server | None = attrs.field(default=None, init=False)
+    # What has been seen, in the order of the looks; runs of one status are kept as their last observation.
+    _observations: list[Observation] = attrs.field(factory=list, init=False)
+    _history: list[StatusSeen] = attrs.field(factory=list, init=False)
+    # What `on_change` has yet to be told.
+    _changes: list[Server] = attrs.field(factory=list, init=False)
+    _failures: int = attrs.field(default=0, init=False)
+    _trouble: VPSError | None = attrs.field(default=None, init=False)
+    # At the goal, as a list showed it, and no GET has said otherwise since.
+    _listed: Server | None = attrs.field(default=None, init=False)
+    _ended: _Ended | None = attrs.field(default=None, init=False)
+
+    async def run(self) -> Server | None:
+        """Return the server that was seen at the goal, or `None` when the goal is that it is gone.
+
+        Raises:
+            WaitTimeoutError: the deadline passed, or would pass before the API lets itself be asked again.
+            UnexpectedStatusError: the goal is out of reach.
+            ServerGoneError: there is no such server (any more).
+            VPSError: so many looks in a row failed: the last one's error; 401, 403 or a closed client: at once.
+
+        Cancellation: ends at once, and leaves nothing behind.
+        """
+        self.lifetime.check()
+        self._tell("wait.began", goal=self._goal_name, timeout=None if self._seconds == math.inf else self._seconds)
+        outcome = "cancelled"
+        try:
+            server = await self._follow()
+            outcome = "done"
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._tell("wait.ended", goal=self._goal_name, outcome=outcome)
+        return server
+
+    async def _follow(self) -> Server | None:
+        self.coordinator.follow(self)
+        try:
+            while self._ended is None or self._changes:
+                if not self.news:
+                    await self.coordinator.attend(self)
+                while self._changes:
+                    await self._tell_change(self._changes.pop(0))
+        finally:
+            self.coordinator.unfollow(self)
+        if self._ended.error is not None:
+            raise self._ended.error
+        return self._ended.server
+
+    async def _tell_change(self, server: Server) -> None:
+        """Call `on_change`. One that does not return ends the wait with its time."""
+        assert self.on_change is not None
+        result = self.on_change(server)
+        if not inspect.isawaitable(result):
+            return
+        left = None if self.expires == math.inf else max(0.0, self.expires - self.clock.now())
+        with self.clock.move_on_after(left) as scope, self.lifetime.running(scope):
+            await result
+        if scope.cancelled_caught:
+            if self.lifetime.closed:
+                raise APIConnectionError("the client is closed")
+            self._changes.clear()
+            self._ended = self._timed_out("; its on_change had not returned")
+
+    @property
+    def news(self) -> bool:
+        """Whether a change is to be told, or the wait has ended."""
+        return self._ended is not None or bool(self._changes)
+
+    def hear(self, key: str, outcome: Outcome) -> None:
+        """Judge what a look brought."""
+        if self._ended is not None:
+            return
+        if isinstance(outcome, VPSError):
+            self._take_failure(outcome)
+        else:
+            self._failures, self._trouble = 0, None
+            if outcome is not None:
+                self._take(key, outcome)
+        if self.final and self._ended is None:
+            self.expire(looking=False)
+
+    def expire(self, *, looking: bool) -> None:
+        """End it: the time is over."""
+        if self._ended is not None:
+            return
+        if looking:
+            self._trouble = APITimeoutError("no answer came in time")
+        self._ended = self._timed_out("") if self._listed is None else _Ended(self._listed)
+
+    def _take(self, key: str, observation: Observation) -> None:
+        repeated = bool(self._observations) and self._observations[-1].status == observation.status
+        keep(self._observations, observation)
+        server = observation.server
+        self.last = server or self.last
+        if repeated and self.change is None and self._listed is None:
+            # Statuses alone decide, and have not.
+            return
+        if server is not None and (not self._history or self._history[-1].status != server.status):
+            self._history.append(StatusSeen(server.status, observation.ended))
+            self._tell("wait.status", status=server.status)
+            if self.on_change is not None:
+                self._changes.append(server)
+        verdict = judge(self.goal, self._command, self._observations)
+        self._listed = None
+        match verdict:
+            case Done():
+                if not (observation.listed and self.detail):
+                    self._ended = _Ended(server)
+                    return
+                self._listed = server
+                self.ask(key, self.clock.now())
+            case Failed():
+                self._ended = self._failed(verdict)
+            case KeepWaiting():
+                pass
+            case _:
+                assert_never(verdict)
+
+    def pause(self, error: VPSError, seconds: float) -> None:
+        """Look no sooner; end it now if its time is over by then."""
+        if self._ended is not None:
+            return
+        self._trouble = error
+        until = self.clock.now() + seconds
+        if until <= self.deadline:
+            self.postpone(until)
+        elif not self.final:
+            self._ended = self._timed_out(f"; the API asks not to be called for {seconds:g} s, which is longer")
+
+    def _take_failure(self, error: VPSError) -> None:
+        """Decide whether the wait goes on after a look that failed."""
+        if self.lifetime.closed:
+            error = APIConnectionError("the client is closed")
+        if self.lifetime.closed or ends_a_wait(error):
+            # Of its own: one that all waits of a look raised would gather all their tracebacks.
+            self._ended = _Ended(error=copy.copy(error))
+            return
+        pause = asked_pause(error)
+        if pause is not None:
+            self.pause(error, pause)
+            return
+        self._trouble = error
+        self._failures += 1
+        if self._failures >= self.policy.failures and not self.final:
+            self._ended = _Ended(error=copy.copy(error)) if self._listed is None else _Ended(self._listed)
+
+    def _failed(self, verdict: Failed) -> _Ended:
+        kind = ServerGoneError if verdict.gone else UnexpectedStatusError
+        error = kind(
+            f"server {self.server_id} will not become {self._goal_name}: {verdict.reason}{self._path}",
+            server=self.last,
+            history=self._history,
+        )
+        return _Ended(error=error)
+
+    def _timed_out(self, reason: str) -> _Ended:
+        error = WaitTimeoutError(
+            f"server {self.server_id} did not become {self._goal_name} within {self._seconds:g} s: "
+            f"{self._last_words}{reason}{self._hint}",
+            server=self.last,
+            history=self._history,
+        )
+        error.__cause__ = self._trouble
+        return _Ended(error=error)
+
+    @property
+    def _last_words(self) -> str:
+        if not self._history:
+            words = "it was never seen"
+        else:
+            last = self._history[-1]
+            words = f"it was last seen {_named(self.last)}, for {self.clock.now() - last.at:.0f} s{self._path}"
+        return words if self._trouble is None else f"{words}; the last look failed: {self._trouble}"
+
+    @property
+    def _path(self) -> str:
+        if len(self._history) < 2:  # noqa: PLR2004 - a way has two ends
+            return ""
+        return f" (seen: {' -> '.join(seen.status or repr(seen.status) for seen in self._history)})"
+
+    @property
+    def _hint(self) -> str:
+        passing = sorted(self.goal.statuses & PASSING.keys())
+        hint = f"; {' and '.join(passing)} passes quickly, and may have passed between two looks" if passing else ""
+        command = self._command
+        since = [] if command is None else [item for item in self._observations if item.began >= command.answered]
+        if command is None or not since or since[-1].status != command.status_before:
+            return hint
+        if took_effect(command, since, grace=math.inf):
+            return hint
+        ago = f"{self.clock.now() - command.answered:.0f} s ago"
+        what = f"whose answer was lost {ago}" if command.lost else f"that the API accepted {ago}"
+        return f"; the {command.name} {what} never took effect{hint}"
+
+    @property
+    def _command(self) -> Command | None:
+        return None if self.change is None else self.change.command
+
+    @property
+    def _goal_name(self) -> str:
+        return "gone" if self.goal.gone else " or ".join(sorted(self.goal.statuses))
+
+    @property
+    def _seconds(self) -> float:
+        return round(self.deadline - self.began, 3)
+
+    def _tell(self, name: str, **fields: object) -> None:
+        self.events.emit(name, server=self.server_id, **fields)
+
+
+def _named(server: Server | None) -> str:
+    if server is None:
+        return "never"
+    return server.status or f"with the status {server.extra.get('status', '')!r}"

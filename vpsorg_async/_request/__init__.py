@@ -1,0 +1,1 @@
+"""One call: its attempts, retries, turn, token and decoded response."""

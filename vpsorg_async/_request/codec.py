@@ -1,0 +1,407 @@
+"""From bytes to models and errors, and from data to bytes: the one place that knows JSON.
+
+orjson reads. Of the three parsers that were tried it alone refuses 100,000 brackets by an error of its own (json and
+msgspec raise RecursionError, at a depth that depends on the caller's), and it refuses NaN and lone surrogates as well.
+Its one fault, a float in place of an integer of more than 64 bits, is made good here; so is the BOM that it refuses.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import http
+import json
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import attrs
+import orjson
+
+from .. import _errors
+from .._decoding import json_type
+from .._errors import APIStatusError, ResponseError
+from .._models import FORM, Action, Server, ServerRef
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import cattrs
+
+T = TypeVar("T")
+
+BODY_LIMIT: Final = 64 * 1024
+"""So many bytes of an error's body are kept and looked at."""
+
+MESSAGE_LIMIT: Final = 500
+"""So many characters of an error's body are its message (assumed: what a log line bears)."""
+
+DEPTH_LIMIT: Final = 100
+"""Nothing that the API documents is deeper than 3; at 100, equality, pickling and copying still work anywhere."""
+
+_CONTAINERS: Final = frozenset({dict, list})
+_TOO_DEEP = f"JSON nested deeper than {DEPTH_LIMIT} levels"
+_EXCERPT = 80
+_BOM = b"\xef\xbb\xbf"
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+# The shortest integer that orjson reads as a float is -2**63 - 1.
+_LONG_INTEGER = b"0" * 19
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """One page of a list, its items as they came.
+
+    Attributes:
+        items: the raw items, in the API's order.
+        count: how many there are on all pages, as the API says; `None` if it does not, or says no such number.
+        next: the link to the next page, or `None`.
+        bare: whether the answer was an array without an object around it, which is the whole list.
+    """
+
+    items: list[Any]
+    count: int | None
+    next: str | None
+    bare: bool
+
+
+def loads(body: bytes) -> Any:
+    """Read JSON.
+
+    Raises:
+        ResponseError: it is none, or nested deeper than `DEPTH_LIMIT`. The text shows nothing of what looks like JSON,
+            as it may hold a password.
+    """
+    value = _parsed(body)
+    if _too_deep(value):
+        raise ResponseError(f"the answer is {_TOO_DEEP}")
+    return value
+
+
+def dumps(data: object) -> bytes:
+    """Write the body of a request.
+
+    Raises:
+        TypeError: something in it is nothing that JSON has.
+        ValueError: a number that is not finite, a text that is not valid Unicode, a circle or too deep a nesting.
+    """
+    try:
+        return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        trouble = "a text with a lone surrogate is not valid Unicode"
+    except RecursionError:
+        trouble = "it is nested too deeply"
+    except ValueError as error:
+        trouble = str(error)
+    # Outside of the handler: the encoding error holds the whole body.
+    raise ValueError(f"the request's body cannot be sent as JSON: {trouble}")
+
+
+def server(body: bytes) -> Server:
+    """Read the answer that is a server."""
+    return _server_at(loads(body), "$")
+
+
+def action(body: bytes) -> Action:
+    """Read the answer to a start, stop or reboot."""
+    return _action(_object(loads(body)), Action)
+
+
+def nothing(body: bytes) -> None:
+    """Read the answer to a delete, which says nothing, or what nobody needs: but not a captive portal's page."""
+    if body.strip():
+        loads(body)
+
+
+def page(body: bytes) -> Page:
+    """Read one page of a list; its items are not looked at."""
+    data = _parsed(body)
+    if type(data) is list:
+        return Page(items=data, count=len(data), next=None, bare=True)
+    items = _object(data, "nor an array").get("results")
+    if type(items) is not list:
+        raise ResponseError(f"the answer has no list @ $.results but {json_type(items)}")
+    count, following = data.get("count"), data.get("next")
+    if following is not None and type(following) is not str:
+        raise ResponseError(f"the answer has no link @ $.next but {json_type(following)}")
+    return Page(
+        items=items, count=count if type(count) is int and count >= 0 else None, next=following or None, bare=False
+    )
+
+
+def servers(
+    page: Page,
+    *,
+    first: int,
+    skip_invalid: bool,
+    on_skipped: Callable[[str], None],
+    known: Callable[[Any], Server | None] | None = None,
+) -> list[Server]:
+    """Return the servers of a *page* whose first item is number *first* of the list, counted from 0.
+
+    An item that is *known* as a server already is not read again.
+
+    Raises:
+        ResponseError: an item is malformed, unless *skip_invalid*; then it is left out, and *on_skipped* told.
+    """
+    if known is None:
+        # If one is malformed, which one it is comes out below.
+        with suppress(ValueError):
+            return _read(page.items, list[Server])
+    found = []
+    for index, item in enumerate(page.items):
+        try:
+            found.append((known and known(item)) or _read(item, Server))
+        except ValueError as error:
+            where = f"$[{index}]" if page.bare else f"$.results[{index}] of its page"
+            trouble = f"item {first + index} of the list ({where}): {error}"
+        else:
+            continue
+        if not skip_invalid:
+            raise ResponseError(trouble)
+        on_skipped(trouble)
+    return found
+
+
+def error_from(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    summary: str,
+    attempts: int,
+    retry_after: float | None,
+    action: bool = False,
+) -> APIStatusError:
+    """Return the error that an answer of 400 or more is; whatever its body, this does not raise.
+
+    Args:
+        status: the answer's status.
+        headers: its headers, case-insensitive.
+        body: its body.
+        summary: the request, such as `"POST /servers/"`.
+        attempts: how many tries were made.
+        retry_after: seconds that the answer asks to wait.
+        action: whether the request was a start, stop or reboot.
+    """
+    kept = body[:BODY_LIMIT]
+    text = kept.decode("utf-8", "replace")
+    try:
+        data = loads(text.encode() if len(body) <= BODY_LIMIT else b"")
+    except ResponseError:
+        data = _page_in_words(text)
+    fields = _field_errors(data)
+    said = _words(data) or _fields_in_words(fields) or (text if data else "")
+    message = _line(said, MESSAGE_LIMIT) or _reason(status)
+    request_id = headers.get("X-Request-ID")
+    suffix = f" (request id {_line(request_id, _EXCERPT)})" if request_id else ""
+    return _class_of(status, blames_server=action and not fields.keys() - {_NO_FIELD})(
+        f"{summary} was answered {status}: {message}{suffix}",
+        status_code=status,
+        message=message,
+        headers=headers,
+        body=kept,
+        fields=fields,
+        request_id=request_id,
+        retry_after=retry_after,
+        attempts=attempts,
+        request_summary=summary,
+    )
+
+
+# From bytes to models
+
+
+def _parsed(body: bytes) -> Any:
+    """Read JSON of any depth that orjson bears (1,024): equality and copying may not."""
+    body = body.removeprefix(_BOM)
+    try:
+        value = orjson.loads(body)
+        # A depth that orjson bears may be too much for json.
+        if _LONG_INTEGER in body.translate(_DIGITS_TO_ZERO) and not _too_deep(value):
+            value = json.loads(body)
+    except orjson.JSONDecodeError as error:
+        trouble = _trouble(body, error)
+    else:
+        return value
+    # Outside of the handler: orjson's error holds the whole body.
+    raise ResponseError(trouble)
+
+
+def _object(data: Any, nor: str = "") -> dict[str, Any]:
+    if type(data) is not dict:
+        raise ResponseError(" ".join(filter(None, ("the answer is no object", nor, f"but {json_type(data)}"))))
+    return data
+
+
+def _server_at(data: Any, where: str) -> Server:
+    try:
+        return _read(data, Server)
+    except ValueError as error:
+        trouble = f"{error} @ {where}"
+    raise ResponseError(trouble)
+
+
+def _server(data: Any, _: type[Server]) -> Server:
+    found = Server.from_dict(data)
+    plan, system, usage = found.plan, found.os, found.resource_usage
+    # What is known is flat: only what is not can be deep.
+    unknown = found.extra or (plan and plan.extra) or (system and system.extra) or (usage and usage.extra)
+    if unknown and _too_deep(data):
+        raise ValueError(_TOO_DEEP)
+    return found
+
+
+def _servers(items: list[Any], _: type[list[Server]]) -> list[Server]:
+    # What is read so has no unknown fields, so nothing in it is deep.
+    found = FORM.read_all(items)
+    return [_server(item, Server) for item in items] if found is None else found
+
+
+def _action(data: dict[str, Any], _: type[Action]) -> Action:
+    about = _server_at(data.get("server"), "$.server")
+    status, message = data.get("status"), data.get("message")
+    return Action(
+        status=status if type(status) is str else "",
+        message=message if type(message) is str else "",
+        server=ServerRef(id=about.id, name=about.name, status=about.status),
+    )
+
+
+@functools.cache
+def converter() -> cattrs.Converter:
+    """Return what reads and writes the models, also as parts of other classes; made once, by the first client."""
+    # It is a good part of what importing this library takes.
+    import cattrs  # noqa: PLC0415
+
+    made = cattrs.Converter()
+    made.register_structure_hook(Server, _server)
+    made.register_structure_hook_func(lambda cls: cls == list[Server], _servers)
+    made.register_structure_hook(Action, _action)
+    made.register_unstructure_hook(Server, Server.to_dict)
+    return made
+
+
+def _read(data: Any, cls: type[T]) -> T:
+    hook: Callable[[Any, type[T]], T] = _hook_of(cls)  # type: ignore[arg-type] # a class is hashable
+    return hook(data, cls)
+
+
+# Kept: cattrs' own look-up costs as much as a field.
+@functools.cache
+def _hook_of(cls: type[Any]) -> Callable[[Any, type[Any]], Any]:
+    return converter().get_structure_hook(cls)
+
+
+# What was wrong
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value] if type(value) in _CONTAINERS else []
+    for _ in range(DEPTH_LIMIT):
+        if not level:
+            return False
+        level = [
+            child
+            for container in level
+            for child in (container.values() if type(container) is dict else container)
+            if type(child) in _CONTAINERS
+        ]
+    return bool(level)
+
+
+def _trouble(body: bytes, error: orjson.JSONDecodeError) -> str:
+    start = body[:BODY_LIMIT].lstrip()
+    if not start:
+        return "the answer is empty"
+    text = start.decode("utf-8", "replace")
+    if _is_html(text):
+        return "the answer is HTML, not JSON (a proxy or captive portal?)"
+    if text[0] in '{["':
+        return f"the answer is broken JSON of {len(body)} bytes: {error}"
+    return f'the answer is not JSON but "{_line(text, _EXCERPT)}"'
+
+
+def _is_html(text: str) -> bool:
+    start = text[:1024].lower()
+    return start.startswith("<") and ("<html" in start or "<!doctype html" in start)
+
+
+def _line(text: str, limit: int) -> str:
+    """Return *text* as one line of at most *limit* characters, with control characters escaped."""
+    # No more than this is worth a split: a page may begin with much white space.
+    words = " ".join(text[: 16 * limit].split())
+    shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in words[:limit])
+    return shown if len(words) <= limit and len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+# Errors of the API
+
+_NO_FIELD = "non_field_errors"
+_IN_WORDS: Final = ("detail", "message", "error", "errors", "msg")
+_CLASSES: Final[Mapping[int, type[APIStatusError]]] = {
+    400: _errors.BadRequestError,
+    401: _errors.AuthenticationError,
+    402: _errors.InsufficientCreditsError,
+    403: _errors.PermissionDeniedError,
+    404: _errors.NotFoundError,
+    429: _errors.RateLimitError,
+}
+_BAD_REQUEST, _SERVER_ERROR = 400, 500
+
+
+def _class_of(status: int, *, blames_server: bool) -> type[APIStatusError]:
+    if status >= _SERVER_ERROR:
+        return _errors.ServerError
+    if status == _BAD_REQUEST and blames_server:
+        return _errors.StateConflictError
+    return _CLASSES.get(status, APIStatusError)
+
+
+def _field_errors(data: Any) -> dict[str, list[str]]:
+    """Return Django REST framework's errors of single fields, also if they are wrapped in `errors`."""
+    if type(data) is not dict:
+        return {}
+    wrapped = data.get("errors")
+    candidates = {**data, **wrapped} if type(wrapped) is dict else data
+    fields = {}
+    for name, errors in candidates.items():
+        if name not in _IN_WORDS and type(errors) is list and (texts := [*filter(None, map(_words, errors))]):
+            fields[name] = texts
+    return fields
+
+
+def _fields_in_words(fields: Mapping[str, list[str]]) -> str:
+    return "; ".join(
+        " ".join(texts) if name == _NO_FIELD else f"{name}: {' '.join(texts)}" for name, texts in fields.items()
+    )
+
+
+def _words(data: Any) -> str:
+    """Return what an error's JSON says in words, or nothing."""
+    if type(data) is str:
+        return data
+    if type(data) is list:
+        return "; ".join(filter(None, map(_words, data)))
+    if type(data) is not dict:
+        return ""
+    return next((words for name in _IN_WORDS if (words := _words(data.get(name)))), "")
+
+
+def _page_in_words(text: str) -> str:
+    if not _is_html(text.lstrip()):
+        return text
+    # Found, not matched: a regular expression takes quadratic time on a page of "<title<title".
+    lower = text.lower()
+    begin = lower.find(">", lower.find("<title")) + 1 if "<title" in lower else 0
+    end = lower.find("</title", begin)
+    title = html.unescape(text[begin : min(end, begin + MESSAGE_LIMIT)]).strip() if begin and end >= 0 else ""
+    return title or "an HTML page"
+
+
+def _reason(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "no reason given"

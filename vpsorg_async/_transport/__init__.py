@@ -1,0 +1,1 @@
+"""Bytes: opens connections, sends a request and reads its response."""

@@ -1,0 +1,170 @@
+"""One connection to one origin, one exchange at a time: anyio's stream, read by httptools."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import ssl
+
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import httpx
+
+
+# At once: by its first connection a process may have no descriptor left to open a module with.
+from anyio import connect_tcp
+
+from .._request.auth import Secret
+from .._request.call import EXTENSION, CallState
+from .response_parser import ResponseParser
+from .stream import Socket
+from .tls import TLSStream
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._request.auth import Origin
+    from .types import RawResponse
+
+CLOSING_SECONDS = 2.0
+"""How long closing may hold up a cancel (assumed)."""
+
+_AT_ONCE = 64 * 1024
+
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# RFC 9110, 5.5: no control character but the tab, and no white space around.
+_VALUE = rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?"
+_HEAD = re.compile(rb"%b [!-~]+ HTTP/1\.1\r\n(?:%b: %b\r\n)+\r\n" % (_TOKEN, _TOKEN, _VALUE))
+
+_GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError, OSError)
+
+
+class Connection:
+    """A socket, opened by its first exchange. Whoever's exchange raises, or is cancelled, closes it."""
+
+    def __init__(self, origin: Origin, ssl_context: Callable[[], ssl.SSLContext]) -> None:
+        self._origin = origin
+        self._ssl_context = ssl_context
+        # What TLS goes through, and where there is none the stream itself.
+        self._socket: Socket | None = None
+        self._stream: Socket | TLSStream | None = None
+
+    async def exchange(self, request: httpx.Request, token: Secret) -> RawResponse:
+        """Send *request* with *token* on it and return the answer, its body as far as it came.
+
+        Sets `CallState.sent` of the request's call at the moment when the first byte is handed to the stream: from then
+        on the API may carry it out.
+
+        Raises:
+            httpx.TransportError: no answer came.
+
+        Cancellation: the request may have been sent; the connection must be closed.
+        """
+        message = await _message_of(request, token)
+        stream = self._stream or await self._connect()
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        state: CallState | None = request.extensions.get(EXTENSION)
+        if state is not None:
+            state.sent = True
+        # One who answers without reading all may end the connection: what cannot be sent may yet be answered.
+        with contextlib.suppress(*_GONE):
+            await stream.send(message)
+        parser = ResponseParser(request.method)
+        while not parser.done:
+            try:
+                data = await stream.receive(_AT_ONCE)
+            except anyio.EndOfStream:
+                break
+            except _GONE as error:
+                return parser.finish(httpx.ReadError(_words(error)))
+            parser.feed(data)
+        return parser.finish()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it may bear another exchange: open, and with no bytes that nobody asked for.
+
+        They would be taken for the next call's answer.
+        """
+        return self._stream is not None and self._stream.is_quiet
+
+    async def _connect(self) -> Socket | TLSStream:
+        """Open the socket.
+
+        Raises:
+            httpx.ConnectError: nobody answers there, or not in TLS, or with a certificate that does not verify.
+
+        Cancellation: what is open by then is closed by `aclose`.
+        """
+        scheme, host, port = self._origin
+        if scheme not in ("http", "https") or port is None:
+            raise httpx.UnsupportedProtocol(f"a request to {scheme}:// cannot be sent")
+        context = self._ssl_context() if scheme == "https" else None
+        try:
+            self._socket = Socket(await connect_tcp(host, port))
+            self._socket.open()
+            self._stream = self._socket if context is None else await TLSStream.open(self._socket, host, context)
+        except (*_GONE, anyio.EndOfStream, UnicodeError) as error:
+            raise httpx.ConnectError(_words(error)) from error
+        except AttributeError as error:
+            # anyio asks a socket for its addresses; uvloop has none for one that is reset already.
+            if error.obj is not None:
+                raise
+            raise httpx.ConnectError("the connection was reset as soon as it was there") from error
+        return self._stream
+
+    async def aclose(self) -> None:
+        """Close the socket, with no word to the other side: nothing of an exchange is open."""
+        if self._socket is not None:
+            await self._socket.aclose()
+
+
+async def _message_of(request: httpx.Request, token: Secret) -> Secret:
+    """Return *request* as bytes on the wire: whole before one is sent, so that what is wrong with it costs nothing.
+
+    Raises:
+        httpx.LocalProtocolError: it would not be read as it was given, or its body is not as long as it says.
+
+    Cancellation: a generator that gives the body is ended.
+    """
+    stream, headers = request.stream, request.headers.raw
+    body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await _joined(stream)
+    named = {name.lower(): value for name, value in headers}
+    if b"transfer-encoding" in named:
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+    elif b"%d" % len(body) != named.get(b"content-length", b"0"):
+        raise httpx.LocalProtocolError("the body is not as long as its Content-Length says")
+    if token:
+        if b"authorization" in named:
+            headers = [item for item in headers if item[0].lower() != b"authorization"]
+        headers.append((b"Authorization", token))
+    # Masked where a traceback shows the locals of what sends it.
+    return Secret(_head(request, headers) + body)
+
+
+def _head(request: httpx.Request, headers: list[tuple[bytes, bytes]]) -> bytes:
+    line = b"%b %b HTTP/1.1\r\n" % (request.method.encode("latin-1", "replace"), request.url.raw_path)
+    head = b"".join([line, *[b"%b: %b\r\n" % item for item in headers], b"\r\n"])
+    if not _HEAD.fullmatch(head) or head.count(b"\n") != len(headers) + 2:
+        raise httpx.LocalProtocolError("the method, the path or a header has a character that it must not have")
+    return head
+
+
+async def _joined(stream: Any) -> bytes:
+    chunks = aiter(stream)
+    try:
+        return b"".join([chunk async for chunk in chunks])
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            with anyio.move_on_after(CLOSING_SECONDS, shield=True):
+                await chunks.aclose()
+
+
+def _words(error: BaseException) -> str:
+    """Return what went wrong; anyio's own errors say it in what caused them."""
+    return str(error) or str(error.__cause__ or "") or type(error).__name__

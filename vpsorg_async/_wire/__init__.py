@@ -1,1 +1,0 @@
-"""How a call reaches the API and comes back."""
