@@ -43,9 +43,12 @@ GROUPS = (
         "this library: codec (orjson), dates",
         ("vpsorg_async/_request/codec.py", "vpsorg_async/_models.py", "vpsorg_async/_decoding.py", "/email/"),
     ),
-    ("this library: limiter and pace", ("vpsorg_async/_wire/pac",)),
-    ("this library: exchange, retries, authorization, deadlines", ("vpsorg_async/_wire/", "vpsorg_async/_clock.py")),
-    ("this library: the calls above the wire", ("vpsorg_async/_",)),
+    ("this library: limiter, rate control", ("vpsorg_async/_request/limiter", "vpsorg_async/_request/rate_control")),
+    (
+        "this library: round trip, retries, token, deadlines",
+        ("vpsorg_async/_request/", "vpsorg_async/_transport/", "vpsorg_async/_clock.py"),
+    ),
+    ("this library: the calls above that", ("vpsorg_async/_",)),
     ("the system's sockets", ("<socket>",)),
     ("the standard library's rest", ("",)),
 )

@@ -271,7 +271,7 @@ class TestListed:
         for began, (server_id, status, updated_at) in enumerate(shown, 1):
             one = observation(status, began, updated_at=updated_at, server_id=server_id)
             at_once.admit_listed([one.server], one.began, one.ended)
-            alone.note(server_id, attrs.evolve(one, listed=True))
+            alone.admit(server_id, attrs.evolve(one, listed=True))
 
         assert [(key, attrs.asdict(entry)) for key, entry in at_once._entries.items()] == [
             (key, attrs.asdict(entry)) for key, entry in alone._entries.items()
