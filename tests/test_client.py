@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import ssl
 
 import anyio
 import httpx
@@ -15,7 +14,6 @@ from vpsorg_async import (
     APIStatusError,
     APITimeoutError,
     Client,
-    ConfigurationError,
     NotFoundError,
     OutcomeUnknownError,
     ResponseError,
@@ -110,65 +108,6 @@ REFUSED = {
         "the proxy must be an http://, https:// or socks5:// URL with a host (not shown here)",
     ),
 }
-
-
-class TestConfiguration:
-    @pytest.mark.parametrize(("given", "message"), REFUSED.values(), ids=REFUSED)
-    def test_what_cannot_be_used_is_refused_at_once(self, given, message):
-        with pytest.raises(ConfigurationError) as caught:
-            Client(**{"token": "vps_test", **given})
-
-        assert str(caught.value) == message
-
-    def test_an_on_event_that_would_never_be_awaited_is_refused(self):
-        with pytest.raises(ConfigurationError) as caught:
-            Client("vps_test", on_event=not_plain)
-
-        assert str(caught.value).startswith("on_event must be a plain function that takes an Event, not <function")
-
-    @pytest.mark.parametrize(
-        ("given", "kind", "message"),
-        [
-            ({"timeout": -1}, ValueError, "timeout=-1: give 0 or more seconds, or None for without end"),
-            ({"timeout": float("nan")}, ValueError, "timeout=nan: give 0 or more seconds, or None for without end"),
-            ({"timeout": True}, TypeError, "timeout takes seconds as a number, or None for without end, not True"),
-            (
-                {"attempt_timeout": "1"},
-                TypeError,
-                "attempt_timeout takes seconds as a number, or None for without end, not '1'",
-            ),
-            ({"retry": 3}, TypeError, "retry must be a RetryPolicy, not 3; RetryPolicy.none() tries once"),
-        ],
-    )
-    def test_times_that_are_none_are_refused_by_the_client_and_by_its_views(self, given, kind, message):
-        for use in (lambda: Client("vps_test", **given), lambda: Client("vps_test").with_options(**given)):
-            with pytest.raises(kind) as caught:
-                use()
-            assert str(caught.value) == message
-
-    def test_the_environment_is_used_where_no_argument_is(self, monkeypatch):
-        monkeypatch.setenv("VPS_API_TOKEN", "from_environment")
-        monkeypatch.setenv("VPS_API_URL", "https://api.example/v9")
-
-        assert repr(Client()) == "<Client https://api.example/v9/>"
-        assert repr(Client(base_url="https://other.example/v1/")) == "<Client https://other.example/v1/>"
-
-    def test_the_vendors_address_is_the_default(self):
-        assert repr(Client("vps_test")) == "<Client https://admin.vps.org/api/v1/>"
-
-    @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "[::1]", "localhost", "api.localhost"])
-    def test_plain_http_to_loopback_is_allowed(self, host):
-        assert repr(Client("vps_test", base_url=f"http://{host}:1/api/v1")) == f"<Client http://{host}:1/api/v1/>"
-
-    def test_plain_http_elsewhere_is_allowed_only_expressly(self):
-        client = Client("vps_test", base_url="http://10.0.0.1/api/v1", allow_http=True)
-
-        assert repr(client) == "<Client http://10.0.0.1/api/v1/>"
-
-    def test_an_ssl_context_and_a_client_of_no_end_are_fine(self):
-        context = ssl.create_default_context()
-
-        assert "vps_test" not in repr(Client("vps_test", ssl_context=context, timeout=None, attempt_timeout=None))
 
 
 @pytest.mark.anyio

@@ -9,7 +9,7 @@ import pickle
 import pytest
 
 from vpsorg_async import NOT_GIVEN, PollPolicy, RetryPolicy
-from vpsorg_async._policies import checked_seconds
+from vpsorg_async._checks import checked_seconds
 
 
 class TestRetryPolicy:
@@ -51,7 +51,7 @@ class TestPollPolicy:
             (
                 {"minimum": 0, "maximum": 0},
                 ValueError,
-                "maximum=0 would look without a pause: give more than 0 seconds",
+                "maximum=0 would poll without a pause: give more than 0 seconds",
             ),
             ({"minimum": -1}, ValueError, "minimum=-1: give a finite number of 0 or more"),
             ({"slope": math.nan}, ValueError, "slope=nan: give a finite number of 0 or more"),

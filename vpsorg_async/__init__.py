@@ -36,6 +36,7 @@ from ._models import (
     ServerSpec,
     ServerStatus,
     StatusName,
+    StatusSeen,
 )
 from ._policies import NOT_GIVEN, PollPolicy, RetryPolicy
 from ._version import __version__
@@ -45,7 +46,6 @@ if typing.TYPE_CHECKING:
     from ._fleet.report import FleetReport, Outcome, Progress
     from ._fleet.run import Fleet, FleetRun
     from ._pagination import ServerList
-    from ._polling.lifecycle import StatusSeen
     from ._polling.watching import ServerChange
 
 
@@ -103,7 +103,6 @@ _LATER = {
     "Progress": "_fleet.report",
     "ServerChange": "_polling.watching",
     "ServerList": "_pagination",
-    "StatusSeen": "_polling.lifecycle",
 }
 
 

@@ -1,87 +1,84 @@
-"""The client: its configuration, its parts put together, and its end."""
+"""The client: creates its parts, gives access to them, and closes them."""
 
 from __future__ import annotations
 
-import errno
-import inspect
-import ipaddress
 import os
-import platform
-import re
-import ssl
 
 from typing import TYPE_CHECKING, Self
-from urllib.parse import unquote
 
 import anyio
 import httpx
 
+from ._checks import check_http_method, check_relative_path, checked_seconds
 from ._clock import SystemClock
+from ._config import (
+    BASE_URL,
+    check_ways,
+    checked_base_url,
+    checked_headers,
+    checked_max_connections,
+    checked_on_event,
+    checked_options,
+    checked_transport,
+    default_ssl_context,
+)
 from ._errors import ConfigurationError
-from ._events import Event, Events
+from ._events import Events
 from ._lifetime import Lifetime
-from ._policies import NOT_GIVEN, NotGivenType, RetryPolicy, checked_seconds
+from ._models import bind
+from ._policies import NOT_GIVEN, NotGivenType, RetryPolicy
 from ._request.auth import Authorizer, Hidden
-from ._request.call import CallOptions
 from ._request.httpx_client import HTTPClient
 from ._request.limiter import Limiter
 from ._request.requester import Requester
 from ._request.retry_transport import RetryTransport
 from ._transport.proxy_config import choose_proxy
-from ._version import __version__
 
 
 if TYPE_CHECKING:
+    import ssl
+
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from ._clock import Clock
+    from ._events import Event
     from ._fleet.run import Fleets
     from ._request.auth import Token
+    from ._request.call import CallOptions
     from ._servers import Servers
-
-BASE_URL = "https://admin.vps.org/api/v1"
 
 CLOSING_SECONDS = 5.0
 """How long closing waits for calls to end and sockets to close (assumed)."""
 
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
-_HEADER_VALUE = re.compile(r"[!-~]([\t -~]*[!-~])?")
-# What a URL begins with that has a scheme or a host of its own.
-_FOREIGN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
-# Some servers and proxies take a backslash for a slash.
-_SEPARATORS = re.compile(r"[/\\]")
-_PORTS = range(1, 65536)
-_OURS = frozenset({"authorization", "host"})
-# What tells where a message ends and by which hops it goes (RFC 9110, 7.6.1; RFC 9112, 6).
-_FRAMING = re.compile(r"content-length|transfer-encoding|connection|te|upgrade|trailer|expect|proxy-.*")
-
 
 class Client:
-    """The async client of VPS.org's servers API. One serves every task of one event loop: asyncio, uvloop or trio.
+    """An async client of VPS.org's servers API. One client serves all tasks of one event loop (asyncio, uvloop, trio).
 
-    Use it as `async with Client() as client:`, or call `aclose()` at the end. See `client.servers` for what it can do.
+    Use it as `async with Client() as client:`, or call `aclose()` at the end. `client.servers` has the calls.
 
     Args:
-        token: the API token, or a callable, plain or async, that gives one before each try. `None`: `VPS_API_TOKEN`.
-        base_url: `None`: `VPS_API_URL`, else the vendor's. Plain `http://` only to loopback, or with *allow_http*.
-        timeout: seconds that one call may take in all, its tries and pauses included; `None`: no bound.
-        attempt_timeout: seconds for one try, from its turn on the wire.
-        retry: how often and how patiently a call is tried again.
-        max_connections: calls on the wire at once; the rest wait in order of asking.
-        transport: any `httpx.AsyncBaseTransport` in place of the SDK's connections. Closed with the client.
-        proxy: a proxy's URL; `None` honours HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
-        ssl_context: for a corporate CA or a client certificate; `None`: the default, which honours SSL_CERT_FILE and
-            SSL_CERT_DIR.
-        headers: sent with every call; neither `Authorization` nor `Host`, nor what frames or routes the message.
-        user_agent: goes before the SDK's own.
-        allow_http: allows a plain `http://` base URL that is not loopback: the token then travels in the clear.
-        on_event: called with an `Event` for what happens inside.
+        token: the API token, or a plain or async function that returns the token before each attempt. `None` reads
+            the environment variable `VPS_API_TOKEN`.
+        base_url: the address of the API. `None` reads `VPS_API_URL`, else it is the vendor's. Plain `http://` is
+            allowed only to this machine, or with *allow_http*.
+        timeout: the seconds that one call may take in all, with its attempts and pauses. `None` sets no bound.
+        attempt_timeout: the seconds for one attempt, counted from its turn.
+        retry: how often a call is retried, and how long it pauses before.
+        max_connections: the number of requests at the same time. Other calls wait in the order in which they came.
+        transport: any `httpx.AsyncBaseTransport` that replaces the SDK's connections. The client closes it.
+        proxy: the URL of a proxy. `None` reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
+        ssl_context: a context with your own certificate authority or client certificate. `None` is the default
+            context, which reads SSL_CERT_FILE and SSL_CERT_DIR.
+        headers: sent with every call. `Authorization`, `Host` and headers that frame or route a message are refused.
+        user_agent: put before the SDK's own user agent.
+        allow_http: allows a plain `http://` address of another machine. The token is then sent unencrypted.
+        on_event: a plain function that is called with an `Event` for everything that happens inside.
 
     Raises:
-        ConfigurationError: an argument, or the variable of the environment in its place, cannot be used.
-        TypeError: *timeout* or *attempt_timeout* is neither a number nor `None`, or *retry* is no `RetryPolicy`.
-        ValueError: *timeout* or *attempt_timeout* is negative, or not a finite number.
+        ConfigurationError: an argument, or the environment variable in its place, cannot be used.
+        TypeError: *timeout* or *attempt_timeout* is neither a number nor `None`, or *retry* is not a `RetryPolicy`.
+        ValueError: *timeout* or *attempt_timeout* is negative or not finite.
     """
 
     def __init__(
@@ -102,28 +99,23 @@ class Client:
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
         hidden = Hidden(os.environ.get("VPS_API_TOKEN") or None if token is None else token)
-        # From here on no traceback's locals show it.
+        # A traceback with local variables must not show the token from here on.
         del token
-        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
-            raise ConfigurationError(f"ssl_context must be an ssl.SSLContext, not {type(ssl_context).__name__}")
-        if transport is not None and proxy is not None:
-            raise ConfigurationError("transport and proxy exclude each other: give the transport its proxy instead")
+        check_ways(ssl_context, transport, proxy)
         if hidden.value is None:
             raise ConfigurationError("there is no token: pass token=… or set VPS_API_TOKEN")
         if base_url is None:
             base_url = os.environ.get("VPS_API_URL") or BASE_URL
         url = checked_base_url(base_url, allow_http=allow_http)
         if transport is None:
-            # With httptools and TLS, which who brings a transport does without.
+            # Imported late: loads httptools and ssl, which a custom transport does not need.
             from ._transport.pool import ConnectionPool  # noqa: PLC0415
 
             transport = ConnectionPool(
                 lambda: ssl_context or default_ssl_context(), choose_proxy(proxy, url), size=max_connections
             )
-        elif not hasattr(transport, "handle_async_request"):
-            raise ConfigurationError(f"transport must be an httpx.AsyncBaseTransport, not {type(transport).__name__}")
         self._assemble(
-            transport,
+            checked_transport(transport),
             SystemClock(),
             token=hidden,
             base_url=url,
@@ -149,7 +141,7 @@ class Client:
         user_agent: str | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> Self:
-        """Return a client over *transport* all of whose times go by *clock*: the sandbox's way in."""
+        """Return a client that uses *transport* and takes all its times from *clock*. For the sandbox."""
         client = cls.__new__(cls)
         client._assemble(  # noqa: SLF001 - of its own class
             transport,
@@ -175,11 +167,8 @@ class Client:
         headers: dict[str, str],
         on_event: Callable[[Event], object] | None,
     ) -> None:
-        if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
-            raise ConfigurationError(f"max_connections={max_connections!r}: give a whole number of 1 or more")
-        if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
-            raise ConfigurationError(f"on_event must be a plain function that takes an Event, not {on_event!r}")
-        # Lists, waits and what they are made of: by now they are needed, and importing the library was quicker.
+        max_connections, on_event = checked_max_connections(max_connections), checked_on_event(on_event)
+        # Imported late: the first client needs lists and waits, `import vpsorg_async` does not.
         from ._context import context_of  # noqa: PLC0415
         from ._servers import Servers  # noqa: PLC0415
 
@@ -197,7 +186,7 @@ class Client:
             base_url=base_url,
             headers=headers,
             transport=retrying,
-            # The bounds of calls are ours, above the retries.
+            # The call's own time limits are above the retries.
             timeout=httpx.Timeout(None),
             trust_env=False,
         )
@@ -207,7 +196,7 @@ class Client:
             events=events,
             lifetime=lifetime,
             options=options,
-            root=lambda: self._servers,
+            bind=lambda server: bind(server, self._servers),
         )
         self._options = options
         self._servers = Servers(self._context, options)
@@ -220,14 +209,14 @@ class Client:
 
     @property
     def fleet(self) -> Fleets:
-        """Many servers at once: `client.fleet(servers).start()`, `client.fleet.create(specs)`."""
-        from ._fleet.run import Fleets  # noqa: PLC0415 - not for those who have none
+        """Act on many servers: `client.fleet(servers).start()`, `client.fleet.create(specs)`."""
+        from ._fleet.run import Fleets  # noqa: PLC0415 - many programs use no fleet
 
         return Fleets(self._servers, self._context)
 
     @property
     def http(self) -> httpx.AsyncClient:
-        """The `httpx.AsyncClient` underneath: event hooks run once a call, above the retries."""
+        """The `httpx.AsyncClient` that sends all calls. Its event hooks run once a call, above the retries."""
         return self._http
 
     def with_options(
@@ -237,7 +226,7 @@ class Client:
         attempt_timeout: float | NotGivenType | None = NOT_GIVEN,
         retry: RetryPolicy | NotGivenType = NOT_GIVEN,
     ) -> Client:
-        """Return a view on the same connections with other options; closing it closes nothing."""
+        """Return a client with other options on the same connections. Closing the view closes nothing."""
         old = self._options
         options = checked_options(
             old.timeout if timeout is NOT_GIVEN else timeout,
@@ -262,35 +251,31 @@ class Client:
         params: Mapping[str, str] | None = None,
         timeout: float | NotGivenType | None = NOT_GIVEN,
     ) -> httpx.Response:
-        """Send a request that the SDK does not model, and return its 2xx answer. *path* is below the base URL.
+        """Send a request that the SDK has no method for, and return its 2xx response.
 
-        *params* are added to a query that *path* has.
+        *path* is relative to the base URL. *params* are added to the query that *path* has.
 
         Raises:
-            OutcomeUnknownError: a POST may have been carried out; it is never sent twice.
-            APIStatusError: the answer is an error.
-            ValueError: *path* is an absolute URL, or leads out of the base URL by a `..`.
+            OutcomeUnknownError: a POST may have been executed, and no response tells. It is never sent twice.
+            APIStatusError: the response has an error status.
+            ValueError: *path* is an absolute URL, or leaves the base URL by a `..`.
 
-        Repeats: by the method: GET, PUT, PATCH and DELETE when no answer came.
+        Retries: GET, HEAD, OPTIONS, PUT, PATCH and DELETE are sent again when no response arrives.
         """
-        if not isinstance(method, str) or not method.isascii() or not method.isalpha():
-            raise ValueError(f"method={method!r} is no HTTP method")
-        if not isinstance(path, str) or _FOREIGN.match(path):
-            raise ValueError(f"path={path!r}: give a path below the base URL, such as '/servers/'")
-        if ".." in _SEPARATORS.split(unquote(re.split(r"[?#]", path, maxsplit=1)[0])):
-            raise ValueError(f"path={path!r} has a '..': give the path that it leads to, below the base URL")
+        check_http_method(method)
+        check_relative_path(path)
         options = self._options
         if timeout is not NOT_GIVEN:
             options = options.within(checked_seconds("timeout", timeout))
         return await self._context.requester.request(method, path, json=json, params=params, options=options)
 
     async def aclose(self) -> None:
-        """Close the client: end what runs, close every connection. Twice is fine; a view closes nothing.
+        """Close the client: end running calls and close every connection. A second call does nothing.
 
-        Calls under way end with `APIConnectionError`, creates and reboots on the wire with `OutcomeUnknownError`.
-        In another event loop or process than the client's own, it only forbids further calls.
+        Running calls end with `APIConnectionError`; a create or reboot that was sent ends with `OutcomeUnknownError`.
+        Closing a view closes nothing. In another event loop or process, this only forbids further calls.
 
-        Cancellation: it is closed all the same, within a few seconds.
+        Cancellation: the client is closed all the same, within a few seconds.
         """
         if self._is_view:
             return
@@ -298,7 +283,7 @@ class Client:
         try:
             await lifetime.end(patience=CLOSING_SECONDS)
         finally:
-            # Sockets of another loop, or of the parent's, are not ours to touch: closing one would disturb that loop.
+            # Sockets of another loop or of the parent process stay open: closing one would disturb that loop.
             if not lifetime.elsewhere:
                 with anyio.move_on_after(CLOSING_SECONDS, shield=True):
                     await self._http.aclose()
@@ -313,116 +298,7 @@ class Client:
 
     def __repr__(self) -> str:
         if not hasattr(self, "_context"):
-            # A traceback with locals shows it half-built, where its arguments were refused.
+            # A traceback may show a client whose arguments were refused before it was complete.
             return "<Client>"
         state = " closed" if self._context.lifetime.closed else ""
         return f"<Client {self._http.base_url}{state}>"
-
-
-def checked_options(timeout: float | None, attempt_timeout: float | None, retry: RetryPolicy) -> CallOptions:
-    """Return the options of calls.
-
-    Raises:
-        TypeError, ValueError: one of them cannot be used.
-    """
-    if not isinstance(retry, RetryPolicy):
-        raise TypeError(f"retry must be a RetryPolicy, not {retry!r}; RetryPolicy.none() tries once")
-    return CallOptions(
-        timeout=checked_seconds("timeout", timeout),
-        attempt_timeout=checked_seconds("attempt_timeout", attempt_timeout),
-        retry=retry,
-    )
-
-
-def checked_base_url(base_url: str, *, allow_http: bool) -> httpx.URL:
-    """Return the base URL.
-
-    Raises:
-        ConfigurationError: it is no URL that the token may be sent to. Userinfo in it is not shown.
-    """
-    if not isinstance(base_url, str):
-        raise ConfigurationError(f"base_url must be a str, not {type(base_url).__name__}")
-    try:
-        url = httpx.URL(base_url)
-        # Read lazily by httpx: a port that is no number shows here.
-        host, port = url.host, url.port
-    except (httpx.InvalidURL, ValueError):
-        raise ConfigurationError("base_url cannot be read as a URL (not shown here)") from None
-    if url.userinfo:
-        raise ConfigurationError("base_url holds a user or password: give the token as token=… instead")
-    if url.scheme not in ("http", "https"):
-        raise ConfigurationError(
-            f"base_url must begin with https://, not {url.scheme + '://' if url.scheme else 'this'}"
-        )
-    # httpx escapes what no host name has, a space say.
-    if not host or b"%" in url.raw_host or (port is not None and port not in _PORTS):
-        raise ConfigurationError("base_url has no host, or one that cannot be")
-    if url.query or url.fragment or "?" in base_url or "#" in base_url:
-        raise ConfigurationError("base_url must end after its path: it has a query or a fragment")
-    if url.scheme == "http" and not allow_http and not is_loopback(host):
-        raise ConfigurationError(
-            f"base_url is plain http to {host}, so the token would travel in the clear: "
-            "use https://, or allow_http=True if you are sure"
-        )
-    return url
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* is this machine by its name or address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def checked_headers(headers: Mapping[str, str] | None, user_agent: str | None) -> dict[str, str]:
-    """Return the headers of every request.
-
-    Raises:
-        ConfigurationError: one of them cannot be a header, or is not the caller's to set. No value is shown.
-    """
-    sdk = f"vpsorg-async/{__version__} python/{platform.python_version()}"
-    given = dict(headers or {})
-    if user_agent is not None:
-        given = {name: value for name, value in given.items() if str(name).lower() != "user-agent"}
-        given["User-Agent"] = user_agent
-    for name, value in given.items():
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise ConfigurationError(f"headers has a name that no header can have: {name!r}")
-        if name.lower() in _OURS:
-            raise ConfigurationError(
-                f"headers must not set {name}: the token goes in as token=…, the host as base_url=…"
-            )
-        if _FRAMING.fullmatch(name.lower()):
-            raise ConfigurationError(
-                f"headers must not set {name}: it frames or routes the message, which the SDK does"
-            )
-        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-            raise ConfigurationError(f"the header {name} takes a str of visible ASCII (its value is not shown)")
-    if user_agent is not None:
-        given["User-Agent"] = f"{user_agent} {sdk}"
-    ours = {
-        "Accept": "application/json",
-        # What `_wire/answer.py` decodes within its limits.
-        "Accept-Encoding": "gzip",
-        "Content-Type": "application/json",
-        "User-Agent": sdk,
-    }
-    taken = {name.lower() for name in given}
-    return {**{name: value for name, value in ours.items() if name.lower() not in taken}, **given}
-
-
-def default_ssl_context() -> ssl.SSLContext:
-    """Return the context that verifies the API's certificate.
-
-    Raises:
-        ConfigurationError: what SSL_CERT_FILE or SSL_CERT_DIR names cannot be loaded.
-        OSError: no descriptor is left to open it with, which is no matter of configuration, and passes.
-    """
-    try:
-        return httpx.create_ssl_context()
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise
-        trouble = error
-    raise ConfigurationError(f"the certificates to trust cannot be loaded: {trouble}; see SSL_CERT_FILE, SSL_CERT_DIR")

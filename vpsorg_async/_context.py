@@ -1,4 +1,4 @@
-"""What all views of a client share, put together."""
+"""The parts that all views of a client share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ._commands import Creator, Search
-from ._models import bind
 from ._pagination import Pager
 from ._polling.command_log import CommandLog
 from ._polling.coordinator import Coordinator
@@ -19,14 +18,14 @@ if TYPE_CHECKING:
     from ._clock import Clock
     from ._events import Events
     from ._lifetime import Lifetime
+    from ._models import Server
     from ._request.call import CallOptions
     from ._request.requester import Requester
-    from ._servers import Servers
 
 
 @attrs.frozen(eq=False, repr=False, kw_only=True)
 class Context:
-    """What all views of a client share."""
+    """The parts that all views of a client share."""
 
     requester: Requester
     pager: Pager
@@ -46,9 +45,9 @@ def context_of(
     events: Events,
     lifetime: Lifetime,
     options: CallOptions,
-    root: Callable[[], Servers],
+    bind: Callable[[Server], Server],
 ) -> Context:
-    """Return the parts of a new client, whose looks have its *options*; what they find belongs to *root*."""
+    """Return the parts of a new client. Its polls use *options*; *bind* gives each server that they show a client."""
     command_log, pager, search = CommandLog(), Pager(requester, clock), Search(requester, clock, lifetime)
     coordinator = Coordinator(
         requester,
@@ -58,7 +57,7 @@ def context_of(
         events=events,
         lifetime=lifetime,
         options=options,
-        bind=lambda server: bind(server, root()),
+        bind=bind,
     )
     return Context(
         requester=requester,

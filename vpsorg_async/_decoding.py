@@ -1,21 +1,22 @@
-"""What stands inside a server: its status, plan, operating system and usage, and the reading of values that may be odd.
+"""Reads JSON objects into models, fast, and writes them back.
 
-The API's documentation, its list and its newer clients do not agree on shapes, so reading never fails: a value that
-fits its field goes there; one that does not, or that no field is for, goes to `extra` under its own key. What the
-vendor's newer clients know by other names is taken from there (`fill_from_dialect`) and stays there too, so that
-nothing is lost on the way back.
+The vendor's documentation, list and newer clients give servers in different shapes. Reading therefore never fails: a
+value that fits its field goes into the field, and every other value goes into `extra` under its own key. The newer
+clients use other names for some fields. `fill_from_dialect` reads them from `extra` and leaves them there, so that
+writing a model back loses nothing.
 """
 
 from __future__ import annotations
 
-import enum
 import operator
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import attrs
+
+from ._server_parts import OperatingSystem, Plan, ResourceUsage, ServerStatus
 
 
 Reader: TypeAlias = Callable[[Any], Any]
@@ -26,21 +27,6 @@ Readers: TypeAlias = Mapping[str, tuple[type[Any], Reader]]
 
 T = TypeVar("T")
 
-
-class ServerStatus(enum.StrEnum):
-    """What a server is doing. Each is equal to its name as a string."""
-
-    PROVISIONING = "provisioning"
-    ACTIVE = "active"
-    STOPPED = "stopped"
-    SUSPENDED = "suspended"
-    STARTING = "starting"
-    STOPPING = "stopping"
-    REBOOTING = "rebooting"
-
-
-StatusName: TypeAlias = Literal["provisioning", "active", "stopped", "suspended", "starting", "stopping", "rebooting"]
-"""The seven statuses as plain strings."""
 
 _STATUSES: Final[Mapping[str, ServerStatus]] = {member.value: member for member in ServerStatus}
 
@@ -59,71 +45,6 @@ _JSON_TYPES: Final[Mapping[type[Any], str]] = {
     int: "a number",
     float: "a number",
 }
-
-
-def keys_only(extra: dict[str, Any]) -> str:
-    """Return what a repr may show of *extra*: a `password` may be among its values."""
-    return f"<{', '.join(map(repr, extra))}>"
-
-
-@attrs.frozen(kw_only=True)
-class Plan:
-    """The plan that a server is on.
-
-    Attributes:
-        id: the plan's key.
-        name: its name, such as `"Standard VPS"`.
-        vcpus: virtual processors.
-        memory: main memory in MB (inferred: the API documents no units).
-        storage: disk in GB (inferred).
-        bandwidth: traffic in GB a month (inferred); only `get` gives it.
-        extra: what the SDK does not know, or what does not fit; a repr shows its keys only.
-    """
-
-    id: int | str | None = None
-    name: str | None = None
-    vcpus: int | None = None
-    memory: int | None = None
-    storage: int | None = None
-    bandwidth: int | None = None
-    extra: dict[str, Any] = attrs.field(factory=dict, hash=False, repr=keys_only)
-    _nulls: tuple[str, ...] = attrs.field(default=(), init=False, eq=False, repr=False)
-
-
-@attrs.frozen(kw_only=True)
-class OperatingSystem:
-    """The operating system that a server was made with.
-
-    Attributes:
-        id: the system's key.
-        name: its name, such as `"Ubuntu 22.04 LTS"`.
-        extra: what the SDK does not know, or what does not fit; a repr shows its keys only.
-    """
-
-    id: int | str | None = None
-    name: str | None = None
-    extra: dict[str, Any] = attrs.field(factory=dict, hash=False, repr=keys_only)
-    _nulls: tuple[str, ...] = attrs.field(default=(), init=False, eq=False, repr=False)
-
-
-@attrs.frozen(kw_only=True)
-class ResourceUsage:
-    """What a server uses at the moment; only `get` gives it.
-
-    Attributes:
-        cpu_percent: processor time in per cent.
-        memory_used: main memory in MB (inferred: the API documents no units).
-        disk_used: disk in GB (inferred).
-        bandwidth_used: traffic in GB (inferred).
-        extra: what the SDK does not know, or what does not fit; a repr shows its keys only.
-    """
-
-    cpu_percent: float | None = None
-    memory_used: float | None = None
-    disk_used: float | None = None
-    bandwidth_used: float | None = None
-    extra: dict[str, Any] = attrs.field(factory=dict, hash=False, repr=keys_only)
-    _nulls: tuple[str, ...] = attrs.field(default=(), init=False, eq=False, repr=False)
 
 
 EXTRA: Final = 0

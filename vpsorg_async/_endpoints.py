@@ -2,63 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
-from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._models import Action, Server, ServerStatus
+from ._checks import checked_name
+from ._models import Action, Server, checked_id
 from ._policies import NOT_GIVEN, NotGivenType
 from ._request import codec
 from ._request.call import Call, RetrySafety
 
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ._models import ServerSpec
 
 LIST_PATH = "/servers/"
-
-# Letters, digits and what UUIDs and slugs are made of: nothing that a path, a query or a proxy reads as more.
-_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,254}", re.ASCII)
-_NAME = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
-_SEVEN = ", ".join(ServerStatus)
-
-
-def checked_id(server_id: object) -> int | str:
-    """Return the id of a server given as an int, a str or a `Server`.
-
-    Raises:
-        TypeError: it is none of these.
-        ValueError: it cannot be one part of a path.
-    """
-    if isinstance(server_id, Server):
-        server_id = server_id.id
-    if isinstance(server_id, bool) or not isinstance(server_id, (int, str)):
-        raise TypeError(f"server_id must be an int, a str or a Server, not {server_id!r}")
-    if isinstance(server_id, int):
-        if server_id < 0:
-            raise ValueError(f"server_id={server_id} is negative")
-        return server_id
-    if not _SAFE_ID.fullmatch(server_id) or ".." in server_id:
-        raise ValueError(f"server_id={server_id!r} is no server's id: letters, digits and - . _ ~ only, no '..'")
-    return server_id
-
-
-def checked_statuses(argument: str, given: object) -> frozenset[str]:
-    """Return one status, or a collection of them, as a set.
-
-    Raises:
-        TypeError: it is neither.
-        ValueError: one of them is no status.
-    """
-    if isinstance(given, str):
-        given = (given,)
-    if not isinstance(given, Collection):
-        raise TypeError(f"{argument} takes a status or a collection of statuses, not {given!r}")
-    for status in given:
-        if not isinstance(status, str) or status not in frozenset(ServerStatus):
-            raise ValueError(f"{argument}={status!r} is no status: the seven are {_SEVEN}")
-    return frozenset(ServerStatus(status) for status in given)
 
 
 def list_page(query: Mapping[str, str]) -> Call[codec.Page]:
@@ -81,7 +39,7 @@ def get(server_id: int | str) -> Call[Server]:
 def replace(server_id: int | str, *, name: str, hostname: str | None, backups_enabled: bool) -> Call[Server]:
     """Endpoint 4: all settings of a server."""
     body: dict[str, object] = {
-        "name": _checked_name(name),
+        "name": checked_name(name),
         "hostname": hostname,
         "backups_enabled": backups_enabled,
     }
@@ -111,7 +69,7 @@ def update(
     if not body:
         raise TypeError("update() needs at least one of name, hostname and backups_enabled")
     if "name" in body:
-        _checked_name(body["name"])
+        checked_name(body["name"])
     return Call(
         method="PATCH",
         path=_path(server_id),
@@ -144,7 +102,7 @@ def spec_body(spec: ServerSpec) -> dict[str, object]:
         TypeError: an argument has the wrong type.
         ValueError: the name has a character that names may not have, an id is negative, or an argument is empty.
     """
-    body: dict[str, object] = {"name": _checked_name(spec.name)}
+    body: dict[str, object] = {"name": checked_name(spec.name)}
     for field in ("plan_id", "os_id", "ssh_key_id"):
         value = getattr(spec, field)
         if field == "ssh_key_id" and value is None:
@@ -167,14 +125,6 @@ def spec_body(spec: ServerSpec) -> dict[str, object]:
 
 def _path(server_id: int | str) -> str:
     return f"{LIST_PATH}{checked_id(server_id)}/"
-
-
-def _checked_name(name: object) -> str:
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a str, not {name!r}")
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"name={name!r}: give letters, digits and hyphens, at least one")
-    return name
 
 
 def _checked_settings(body: dict[str, object]) -> dict[str, object]:

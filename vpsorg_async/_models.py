@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import attrs
 
 from . import _decoding
-from ._decoding import EXTRA, NULLS, OperatingSystem, Plan, ResourceUsage, ServerStatus, StatusName, keys_only
-from ._errors import ConfigurationError
+from ._checks import checked_key
+from ._decoding import EXTRA, NULLS
+from ._error_base import ConfigurationError
 from ._policies import NOT_GIVEN, NotGivenType, PollPolicy
+from ._server_parts import OperatingSystem, Plan, ResourceUsage, ServerStatus, StatusName, keys_only
 
 
 if TYPE_CHECKING:
@@ -28,10 +30,12 @@ __all__ = [
     "ServerStatus",
     "StatusGoal",
     "StatusName",
+    "StatusSeen",
     "Timeout",
     "bind",
     "bind_action",
     "bound_to",
+    "checked_id",
     "facts_of",
 ]
 
@@ -290,6 +294,14 @@ class ServerSpec:
     backups_enabled: bool = False
 
 
+@attrs.frozen
+class StatusSeen:
+    """A status, and since when it was seen, in seconds on the client's clock."""
+
+    status: str
+    at: float
+
+
 @attrs.frozen(kw_only=True, getstate_setstate=False)
 class Action(_Detachable):
     """A command that the API has accepted, which is not yet one that has taken effect: see `wait`.
@@ -319,6 +331,16 @@ class Action(_Detachable):
                 f"this Action is a copy without a client: use client.servers.wait_until({self.server.id!r}, status=...)"
             )
         return await self._command.wait(timeout)
+
+
+def checked_id(server_id: object) -> int | str:
+    """Return the id of a server that is given as an int, a str or a `Server`.
+
+    Raises:
+        TypeError: *server_id* is none of these.
+        ValueError: the id cannot be one part of a path.
+    """
+    return checked_key(server_id.id if isinstance(server_id, Server) else server_id)
 
 
 # Half of the time of `object.__setattr__`.

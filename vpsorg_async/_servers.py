@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import attrs
 
 from . import _endpoints
+from ._checks import checked_seconds, checked_statuses
 from ._commands import deadline_of, left_until, reboot
-from ._endpoints import checked_id, checked_statuses
 from ._errors import APIConnectionError, OutcomeUnknownError, StateConflictError
 from ._models import (
     Action,
@@ -26,9 +26,10 @@ from ._models import (
     bind,
     bind_action,
     bound_to,
+    checked_id,
 )
 from ._pagination import Listing, PageRead, ServerList
-from ._policies import NOT_GIVEN, NotGivenType, PollPolicy, checked_seconds
+from ._policies import NOT_GIVEN, NotGivenType, PollPolicy
 from ._polling.lifecycle import LASTING, TRANSITIONS, Goal, Observation
 from ._polling.schedule import expiry
 from ._polling.waiting import OnChange, Wait

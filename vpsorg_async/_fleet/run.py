@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, TypeVar, Unpa
 import anyio
 import attrs
 
-from .._endpoints import checked_id, spec_body
+from .._checks import checked_seconds
+from .._endpoints import spec_body
 from .._endpoints import update as checked_update
 from .._errors import APIConnectionError, APITimeoutError, OutcomeUnknownError, WaitError
-from .._models import Server, ServerSpec
-from .._policies import NOT_GIVEN, NotGivenType, PollPolicy, checked_seconds
+from .._models import Server, ServerSpec, checked_id
+from .._policies import NOT_GIVEN, NotGivenType, PollPolicy
 from .._polling.lifecycle import TRANSITIONS
 from .._request.call import OBSERVER, CallState, RetrySafety
 from .._servers import call_timeout, checked_goal

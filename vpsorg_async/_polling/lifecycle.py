@@ -167,14 +167,6 @@ class Failed:
 Verdict = Done | KeepWaiting | Failed
 
 
-@attrs.frozen
-class StatusSeen:
-    """A status, and since when it was seen, in seconds on the client's clock."""
-
-    status: str
-    at: float
-
-
 def judge(goal: Goal, command: Command | None, observations: Sequence[Observation]) -> Verdict:
     """Return what the last of *observations*, oldest first, says of *goal*, in the light of those before it."""
     if command is not None:

@@ -19,6 +19,7 @@ from .._errors import (
     VPSError,
     WaitTimeoutError,
 )
+from .._models import StatusSeen
 from .coordinator import Follower, asked_pause, ends_a_wait
 from .lifecycle import (
     PASSING,
@@ -28,7 +29,6 @@ from .lifecycle import (
     Goal,
     KeepWaiting,
     Observation,
-    StatusSeen,
     judge,
     keep,
     took_effect,
