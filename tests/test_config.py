@@ -28,7 +28,7 @@ def server():
 
 
 def client_of(server, **options):
-    return Client("vps_test", base_url=server.base_url, **{"retry": QUICK, **options})
+    return Client(TOKEN, base_url=server.base_url, **{"retry": QUICK, **options})
 
 
 async def not_plain(event):
