@@ -28,7 +28,7 @@ from ._models import (
     bound_to,
     checked_id,
 )
-from ._pagination import Listing, PageRead, ServerList
+from ._pagination import Listing, ServerList
 from ._policies import NOT_GIVEN, NotGivenType, PollPolicy
 from ._polling.lifecycle import LASTING, TRANSITIONS, Goal, Observation
 from ._polling.schedule import expiry
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._context import Context
+    from ._page_plan import PageRead
     from ._polling.command_log import Change
 
 ServerId: TypeAlias = int | str | Server

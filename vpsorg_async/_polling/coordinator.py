@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from .._clock import Clock, Scope
     from .._events import Events
     from .._lifetime import Lifetime
-    from .._pagination import Pager, PageRead
+    from .._page_plan import PageRead
+    from .._pagination import Pager
     from .._request.call import CallOptions
     from .._request.requester import Requester
     from .command_log import CommandLog
