@@ -15,7 +15,8 @@ import vpsorg_async
 
 from tests.helpers import ROOT
 from vpsorg_async import Client
-from vpsorg_async._fleet.run import Fleets, RunOptions
+from vpsorg_async._fleet.fleet import Fleets
+from vpsorg_async._fleet.run import RunOptions
 from vpsorg_async._servers import Servers
 
 

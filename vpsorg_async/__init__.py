@@ -43,8 +43,9 @@ from ._version import __version__
 
 
 if typing.TYPE_CHECKING:
+    from ._fleet.fleet import Fleet
     from ._fleet.report import FleetReport, Outcome, Progress
-    from ._fleet.run import Fleet, FleetRun
+    from ._fleet.run import FleetRun
     from ._pagination import ServerList
     from ._polling.watching import ServerChange
 
@@ -96,7 +97,7 @@ __all__ = [
 
 # What comes with the first client anyway, and is not needed to import one.
 _LATER = {
-    "Fleet": "_fleet.run",
+    "Fleet": "_fleet.fleet",
     "FleetReport": "_fleet.report",
     "FleetRun": "_fleet.run",
     "Outcome": "_fleet.report",

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from ._clock import Clock
     from ._events import Event
-    from ._fleet.run import Fleets
+    from ._fleet.fleet import Fleets
     from ._request.auth import Token
     from ._request.call import CallOptions
     from ._servers import Servers
@@ -210,7 +210,7 @@ class Client:
     @property
     def fleet(self) -> Fleets:
         """Act on many servers: `client.fleet(servers).start()`, `client.fleet.create(specs)`."""
-        from ._fleet.run import Fleets  # noqa: PLC0415 - many programs use no fleet
+        from ._fleet.fleet import Fleets  # noqa: PLC0415 - many programs use no fleet
 
         return Fleets(self._servers, self._context)
 

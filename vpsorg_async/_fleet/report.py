@@ -1,4 +1,4 @@
-"""What a fleet is made from, and what became of each of its items. Pure."""
+"""Reports what became of each item of a fleet, and decides whether more may begin. Pure."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ from .._models import Server, ServerSpec
 
 
 Item: TypeAlias = Server | int | str | ServerSpec
-"""What one outcome is about: what was given."""
+"""The item that an outcome is about, as it was given."""
 
 OutcomeState: TypeAlias = Literal["succeeded", "failed", "unknown", "skipped"]
 
 _LINES = 20
-"""So many items that did not succeed are named where a report is printed."""
+"""A printed report names at most so many items that did not succeed."""
 
 _LINE = 400
-"""So many characters has a line of it at most: what `apply` raises may say anything."""
+"""The longest line of a printed report, in characters. A function given to `apply` may raise any text."""
 
 _STOPPING = (AuthenticationError, InsufficientCreditsError, PermissionDeniedError)
-"""After these no other item would fare better."""
+"""After one of these errors, every further item would fail too."""
 
 
 @attrs.frozen(kw_only=True, getstate_setstate=False)
 class Outcome:
-    """What became of one item of a fleet.
+    """The outcome of one item of a fleet.
 
     Attributes:
-        index: its place among the items, from 0.
+        index: the position of the item, from 0.
         item: the server, id or spec that was given.
-        state: `"succeeded"`; `"failed"`; `"unknown"`: the API may or may not have done it; `"skipped"`: never begun.
-        server: the server as it was last seen, if it was.
-        value: what the call returned; for `apply` what the function did.
-        error: why it did not succeed; `None` for what was skipped.
+        state: `"succeeded"`, `"failed"`, `"unknown"` (the API may or may not have executed the command) or
+            `"skipped"` (never begun).
+        server: the server as it was last seen, or `None` if it never was.
+        value: the result of the call; for `apply` the result of the function.
+        error: the reason why the item did not succeed; `None` for a skipped item.
     """
 
     index: int
@@ -55,7 +56,7 @@ class Outcome:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {field.name: getattr(self, field.name) for field in attrs.fields(Outcome)}
-        # `apply` may have raised anything.
+        # The error may be of any class: a function given to `apply` raised it.
         return {**state, "error": picklable(self.error)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -69,15 +70,15 @@ class Outcome:
 
 @attrs.frozen(kw_only=True)
 class Progress:
-    """How far a run has come, in numbers of items. What is begun and has not ended is under way.
+    """How far a run has come, in numbers of items. An item that is begun and has not ended is in progress.
 
     Attributes:
-        total: all of them.
-        begun: those that were begun, ended or not.
-        succeeded: those that got there.
-        failed: those that did not.
-        unknown: those that ended, and of which nobody can tell.
-        skipped: those that will not be begun any more; 0 while they may be.
+        total: all items.
+        begun: the items that were begun, ended or not.
+        succeeded: the items that reached their goal.
+        failed: the items that did not.
+        unknown: the items that ended, and whose command may or may not have been executed.
+        skipped: the items that will not be begun any more; 0 while they may be.
     """
 
     total: int
@@ -90,11 +91,11 @@ class Progress:
 
 @attrs.frozen(kw_only=True, getstate_setstate=False)
 class FleetReport(Sequence[Outcome]):
-    """What became of every item of a fleet, in the order given; as a sequence, the outcomes.
+    """The outcomes of all items of a fleet, as a sequence in the order given.
 
     Attributes:
-        outcomes: one for each item.
-        stopped_by: the error after which nothing more was begun, or `None`.
+        outcomes: one outcome for each item.
+        stopped_by: the error after which the run began no further item, or `None`.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -102,29 +103,29 @@ class FleetReport(Sequence[Outcome]):
 
     @property
     def succeeded(self) -> tuple[Outcome, ...]:
-        """Those that got there."""
+        """The items that reached their goal."""
         return self._in_state("succeeded")
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
-        """Those that did not."""
+        """The items that did not reach their goal."""
         return self._in_state("failed")
 
     @property
     def unknown(self) -> tuple[Outcome, ...]:
-        """Those of which nobody can tell; to be looked at before they are tried again."""
+        """The items whose command may or may not have been executed. Check them before you repeat the command."""
         return self._in_state("unknown")
 
     @property
     def skipped(self) -> tuple[Outcome, ...]:
-        """Those that were never begun."""
+        """The items that were never begun."""
         return self._in_state("skipped")
 
     def raise_for_failures(self) -> None:
-        """Return if nothing failed and nothing is unknown.
+        """Return if no item failed and none is unknown.
 
         Raises:
-            ExceptionGroup: the errors of those that failed or are unknown, in the order of the items.
+            ExceptionGroup: the errors of the failed and unknown items, in the order of the items.
         """
         errors = [outcome.error for outcome in self if outcome.error is not None]
         if errors:
@@ -164,26 +165,26 @@ class FleetReport(Sequence[Outcome]):
 
 
 class Ledger:
-    """What has begun and ended of a run's items, and whether more may begin. Every method changes all at once."""
+    """Keeps which items of a run have begun and ended, and decides whether more may begin. Not async."""
 
     def __init__(self, items: Sequence[Item], *, tolerate: float | None) -> None:
         self.items = items
         self.stopped_by: Exception | None = None
-        # Rounded: 0.29 * 100 is less than 29.
+        # Rounded, because 0.29 * 100 is less than 29.
         self._tolerate = round(tolerate * len(items), 6) if isinstance(tolerate, float) else tolerate
         self._begun = 0
         self._outcomes: list[Outcome | None] = [None] * len(items)
         self._counts: dict[str, int] = {"succeeded": 0, "failed": 0, "unknown": 0}
 
     def begin(self) -> int | None:
-        """Begin the next item: return its index, or `None` if nothing more may begin."""
+        """Begin the next item and return its index, or return `None` if no further item may begin."""
         if self.stopped_by is not None or self._begun == len(self.items):
             return None
         self._begun += 1
         return self._begun - 1
 
     def end(self, outcome: Outcome) -> None:
-        """Note what became of an item that was begun."""
+        """Note the outcome of an item that was begun."""
         self._outcomes[outcome.index] = outcome
         self._counts[outcome.state] += 1
         if outcome.error is None:
@@ -193,19 +194,19 @@ class Ledger:
             self.stop(outcome.error)
 
     def stop(self, error: Exception) -> None:
-        """Begin nothing more; the first reason counts."""
+        """Begin no further item. The first error that stopped the run is kept."""
         self.stopped_by = self.stopped_by or error
 
     @property
     def progress(self) -> Progress:
-        """How far it has come; what will not begin any more is skipped."""
+        """How far the run has come. Items that will not begin any more are skipped."""
         total = len(self.items)
         skipped = total - self._begun if self.stopped_by is not None else 0
         return Progress(total=total, begun=self._begun, skipped=skipped, **self._counts)
 
     @property
     def report(self) -> FleetReport:
-        """What is known of every item: one under way is unknown, one that has not begun is skipped."""
+        """The state of every item: an item in progress is unknown, an item that was not begun is skipped."""
         outcomes = tuple(outcome or self._open(index) for index, outcome in enumerate(self._outcomes))
         return FleetReport(outcomes=outcomes, stopped_by=self.stopped_by)
 
@@ -223,7 +224,7 @@ def _called(item: Item) -> str:
 
 
 def _told_of(error: Exception) -> str:
-    # A foreign error's text alone may say next to nothing: that of `KeyError("a")` is "'a'".
+    # The text alone may say next to nothing: that of `KeyError("a")` is "'a'".
     text, name = str(error), type(error).__name__
     return text if isinstance(error, VPSError) else f"{name}: {text}" if text else name
 
