@@ -108,7 +108,7 @@ class TestEvents:
 
         assert (found.id, called) == (7, ["call.retry", "call.retry"])
         assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
-            "on_event raised; it goes on being called, further errors of it are not logged"
+            "on_event raised an error. It is still called, and its further errors are not logged."
         ]
 
     async def test_the_logger_alone_hears_of_it_too(self, server, caplog):

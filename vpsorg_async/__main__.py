@@ -1,4 +1,4 @@
-"""`python -m vpsorg_async demo`: five servers from create to delete, on the sandbox unless `--live` is said."""
+"""`python -m vpsorg_async demo`: creates, reboots, stops and deletes five servers, on the sandbox or `--live`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
 
 SPEED = 60.0
-"""Sandbox seconds in a second: a provisioning of 2 to 5 minutes passes in 2 to 5 s."""
+"""Sandbox seconds in one second: a provisioning of 2 to 5 minutes takes 2 to 5 s."""
 
 QUICK = PollPolicy(minimum=0.05, maximum=0.1)
 NAMES = tuple(f"demo-{number}" for number in range(1, 6))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, and return its exit status."""
+    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m vpsorg_async", description="VPS.org's servers API, from Python.")
     demo = parser.add_subparsers(dest="command", required=True).add_parser(
         "demo", help="create, reboot, stop and delete five servers"
@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def offline(spec: dict[str, int | str]) -> None:
-    """Run the story on a sandbox of its own, over HTTP on a loopback socket."""
-    from .sandbox import Sandbox  # noqa: PLC0415 - an extra: `--live` does without
+    """Run the demo on a sandbox of its own, over HTTP on a loopback socket."""
+    from .sandbox import Sandbox  # noqa: PLC0415 - an extra that `--live` does not need
 
     sandbox = Sandbox(token="vps_sandbox")  # noqa: S106 - the sandbox's
     async with (
@@ -69,13 +69,13 @@ async def offline(spec: dict[str, int | str]) -> None:
 
 
 async def live(spec: dict[str, int | str]) -> None:
-    """Run the story on the real account."""
+    """Run the demo on the real account."""
     async with Client() as client:
         await story(client, spec, saying(1.0), PollPolicy())
 
 
 def saying(speed: float) -> Say:
-    """Return a function that prints a line behind the seconds that have passed, times *speed*."""
+    """Return a function that prints a line after the number of seconds that have passed, times *speed*."""
     began = time.monotonic()
 
     def say(text: str) -> None:
@@ -85,18 +85,18 @@ def saying(speed: float) -> Say:
 
 
 async def story(client: Client, spec: dict[str, int | str], say: Say, poll: PollPolicy) -> None:
-    """Create five servers at once, wait for them, reboot, stop and delete them; *say* each change that is seen.
+    """Create five servers at once, wait for them, reboot, stop and delete them. *say* prints each change.
 
-    Whatever goes wrong, or is cancelled, the servers that were made are deleted; what may be left is said.
+    After an error or a cancel, the demo deletes the servers that it created, and says which may be left.
     """
-    # Until it is known that they are gone.
+    # The servers that may still exist.
     made: dict[str, Server] = {}
 
     def seen(server: Server) -> None:
         say(f"{server.name}: {server.status}" + (f" at {server.ip_address}" if server.status == "active" else ""))
 
     async def create(name: str) -> None:
-        # A create that is cut off may leave a server that nobody knows of: it ends in its own time.
+        # A create that is cut off may leave an unknown server, so a cancel waits until it has ended.
         with anyio.CancelScope(shield=True):
             try:
                 made[name] = await client.servers.create(name=name, **spec)  # type: ignore[arg-type]
@@ -122,7 +122,7 @@ async def story(client: Client, spec: dict[str, int | str], say: Say, poll: Poll
         say(f"{name}: gone")
 
     async def clean_up(name: str) -> None:
-        # What it fails with must not keep the others from being deleted; `made` tells that it did.
+        # An error must not keep the other servers from being deleted. `made` still holds this one.
         with contextlib.suppress(Exception):
             await delete(name)
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from ._servers import Servers
 
 CLOSING_SECONDS = 5.0
-"""How long closing waits for calls to end and sockets to close (assumed)."""
+"""The seconds that closing waits for calls to end and for sockets to close (assumed)."""
 
 
 class Client:

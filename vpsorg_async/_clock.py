@@ -1,4 +1,4 @@
-"""The clock that every time, timeout and pause goes by: monotonic, and replaceable."""
+"""The clock that gives all times, timeouts and pauses: monotonic, and replaceable."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
 
 
 class Scope(Protocol):
-    """A stretch of code that ends at a deadline, or when somebody cancels it (anyio's `CancelScope` is one)."""
+    """A block of code that ends at a deadline or when it is cancelled, like anyio's `CancelScope`."""
 
     @property
     def cancelled_caught(self) -> bool:
-        """Whether the stretch was ended early by this scope and not by anything around it."""
+        """Whether this scope, and nothing around it, ended the block early."""
 
     def cancel(self) -> None:
-        """End the stretch now."""
+        """End the block now."""
 
 
 class Clock(Protocol):
-    """What time it is, and how to let it pass. Seconds since an arbitrary moment; never the wall clock."""
+    """Gives the time and lets it pass. Times are seconds since an arbitrary moment, never the wall clock."""
 
     def now(self) -> float:
-        """Return the seconds since an arbitrary moment. They never go back."""
+        """Return the seconds since an arbitrary moment. They never decrease."""
 
     async def sleep(self, seconds: float) -> None:
-        """Return when *seconds* have passed. Cancellation: ends at once, nothing is kept."""
+        """Return when *seconds* have passed. Cancellation: the sleep ends at once and leaves nothing behind."""
 
     def move_on_after(self, seconds: float | None) -> AbstractContextManager[Scope]:
-        """Return a scope that is cancelled when *seconds* have passed; `None`: never by itself."""
+        """Return a scope that is cancelled when *seconds* have passed; `None` sets no deadline."""
 
 
 class SystemClock:
-    """The machine's monotonic clock, and anyio's sleeping."""
+    """The machine's monotonic clock, with anyio's sleep and scopes."""
 
     def now(self) -> float:
-        """Return `time.monotonic()`, which no change of the wall clock moves."""
+        """Return `time.monotonic()`. Changes of the wall clock do not affect it."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:

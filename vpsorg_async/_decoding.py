@@ -20,20 +20,20 @@ from ._server_parts import OperatingSystem, Plan, ResourceUsage, ServerStatus
 
 
 Reader: TypeAlias = Callable[[Any], Any]
-"""Turns a JSON value into a field's, or into `None` if it does not fit."""
+"""Turns a JSON value into the value of a field, or into `None` if it does not fit."""
 
 Readers: TypeAlias = Mapping[str, tuple[type[Any], Reader]]
-"""For each field the type that nearly always comes of it and is taken as it is, and the reader of all other values."""
+"""For each field its usual type, whose values are taken as they are, and the reader of all other values."""
 
 T = TypeVar("T")
 
 
 _STATUSES: Final[Mapping[str, ServerStatus]] = {member.value: member for member in ServerStatus}
 
-# Looked up once: the look-up is a fifth of the reading of a time.
+# Looked up once: the look-up takes a fifth of the time that reading a time takes.
 _from_iso: Final = datetime.fromisoformat
 
-# What reads nearly all values of a type, in C.
+# Functions in C that read nearly all values of a type.
 _QUICK: Final[Mapping[type[Any], Reader]] = {ServerStatus: _STATUSES.get, datetime: _from_iso}
 
 _JSON_TYPES: Final[Mapping[type[Any], str]] = {
@@ -49,13 +49,13 @@ _JSON_TYPES: Final[Mapping[type[Any], str]] = {
 
 EXTRA: Final = 0
 NULLS: Final = 1
-"""Where `Form.read` puts what fits no field, and the names of fields that are given as null."""
+"""The places where `Form.read` puts values that fit no field, and the names of fields that are null."""
 
 
 class Form(Generic[T]):
-    """How a *cls* is read from a JSON object: each field by one of *readers*.
+    """Reads JSON objects into models of the class *cls*, each field with one of *readers*.
 
-    `read_all` is for objects that have the *listed* fields and no others, as those of a list.
+    `read_all` reads objects that have the *listed* fields and no others, as those of a list do.
     """
 
     def __init__(self, cls: type[T], readers: Readers, listed: Sequence[str] = ()) -> None:
@@ -74,7 +74,7 @@ class Form(Generic[T]):
         FORMS[cls] = self
 
     def read(self, data: Mapping[str, Any]) -> list[Any]:
-        """Return the values of *data* by their `places`; what it does not give, or as null, is `None`."""
+        """Return the values of *data* in the order of `places`. A field that is missing or null is `None`."""
         values: list[Any] = self._blank.copy()
         values[EXTRA] = extra = {}
         readers = self._readers
@@ -94,31 +94,31 @@ class Form(Generic[T]):
         return values
 
     def make(self, values: Iterable[Any]) -> T:
-        """Return the model with these *values*, in the order of `places`."""
+        """Return the model with these *values*, which are in the order of `places`."""
         model = self._draft(*values)
         model.__class__ = self._cls
         return model
 
     def nested(self, value: Any) -> T | None:
-        """Return the model of an object that stands in another."""
+        """Return the model of an object inside another object."""
         return self.make(self.read(value)) if type(value) is dict else None
 
     def read_all(self, items: Sequence[Any]) -> list[T] | None:
-        """Return the models of *items*; `None` if one of them has not just the listed fields, each with a usual value.
+        """Return the models of *items*, or `None` if an item has other fields or a value of an unusual type.
 
-        Most lists are nothing else. It reads field by field, so that the loops are C's, in half of the time that `read`
-        of each takes; what comes out is the same.
+        Nearly all lists can be read this way. The method reads field by field, so that the loops run in C. It takes
+        half of the time of `read` for each item, and gives the same models.
         """
         columns = self._columns_of(self._rows_of(items))
         return None if columns is None else self._make_all(columns, len(items))
 
     def read_shared(self, items: Sequence[Any]) -> list[T] | None:
-        """Do the same, and make one model of items that are equal: a page of servers has few plans and systems.
+        """Do the same, but make only one model for equal items: the servers of a page have few plans and systems.
 
-        They are frozen, and what nobody made the garbage collector need not walk.
+        The models are frozen, so sharing is safe. Fewer objects cost the garbage collector less.
         """
         rows = self._rows_of(items)
-        # In a column of one type, 1 is not taken for True.
+        # A column holds one type only, so 1 and True are never taken for each other.
         if self._columns_of(rows) is None:
             return None
         distinct = [*dict.fromkeys(rows)]
@@ -126,7 +126,7 @@ class Form(Generic[T]):
         return [*map(dict(zip(distinct, models, strict=True)).__getitem__, rows)]
 
     def _rows_of(self, items: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Return the listed values of *items*; none if one of these has other fields, or is no object."""
+        """Return the listed values of *items*, or nothing if an item has other fields or is not an object."""
         try:
             if sum(map(len, items)) == self._width * len(items):
                 return [*map(self._listed_of, items)]
@@ -135,7 +135,7 @@ class Form(Generic[T]):
         return []
 
     def _columns_of(self, rows: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]] | None:
-        """Return the fields of all *rows*, the first of all first; `None` if one is not of its usual type."""
+        """Return *rows* as columns, one for each field, or `None` if a value is not of its usual type."""
         columns: list[Sequence[Any]] = []
         for (usual, reader), values in zip(self._columns, zip(*rows, strict=True), strict=False):
             column = values if reader is None else reader(values)
@@ -152,13 +152,13 @@ class Form(Generic[T]):
 
 
 FORMS: Final[dict[type[Any], Form[Any]]] = {}
-"""By the class."""
+"""The form of each class."""
 
 
 def _draft_of(cls: type[T], names: Iterable[str]) -> Callable[..., T]:
-    """Return a subclass of *cls*, with *names* as its arguments, whose objects are filled and then become a *cls*.
+    """Return a mutable subclass of *cls* with the arguments *names*. Its objects are filled, then become a *cls*.
 
-    The `__init__` of a frozen class sets each field by a call: for a `Server` it takes four times as long.
+    The `__init__` of a frozen class calls a function for each field. For a `Server` that takes four times as long.
     """
     fields = {name: attrs.field(default=None) for name in (*names, *attrs.fields_dict(cls))}  # type: ignore[arg-type]
 
@@ -173,7 +173,7 @@ def _draft_of(cls: type[T], names: Iterable[str]) -> Callable[..., T]:
 
 
 def _column_reader(usual: type[Any], reader: Reader) -> Callable[[Sequence[Any]], Sequence[Any] | None] | None:
-    """Return what reads a field's values in many objects; `None` if they are taken as they are."""
+    """Return the function that reads one field of many objects, or `None` if the values need no reading."""
     if usual in _JSON_TYPES:
         return None
     if usual in FORMS:
@@ -185,7 +185,7 @@ def _column_reader(usual: type[Any], reader: Reader) -> Callable[[Sequence[Any]]
             column = [*map(quick, values)]
         except (TypeError, ValueError):
             return None
-        # A time in UTC needs nothing else; what is no status is `None`.
+        # A time in UTC is complete. An unknown status is `None` here.
         if usual is datetime and any(when.tzinfo is not UTC for when in column):
             return [*map(reader, values)]
         return column
@@ -194,9 +194,9 @@ def _column_reader(usual: type[Any], reader: Reader) -> Callable[[Sequence[Any]]
 
 
 def dump(model: Any, names: Iterable[str]) -> dict[str, Any]:
-    """Return *model*'s fields of those *names*, in this order, with `extra` over them.
+    """Return the fields *names* of *model*, in this order, and then `extra`.
 
-    What is `None` is null if it was read as null, else left out.
+    A field that is `None` is null if it was read as null, else it is left out.
     """
     data = {}
     for name in names:
@@ -207,34 +207,34 @@ def dump(model: Any, names: Iterable[str]) -> dict[str, Any]:
 
 
 def json_type(value: Any) -> str:
-    """Return how JSON calls what *value* is."""
+    """Return the JSON name for the type of *value*."""
     return _JSON_TYPES.get(type(value), f"a {type(value).__name__}")
 
 
 def text(value: Any) -> str | None:
-    """Return a string."""
+    """Return *value* if it is a string."""
     return value if type(value) is str else None
 
 
 def boolean(value: Any) -> bool | None:
-    """Return a bool."""
+    """Return *value* if it is a bool."""
     return value if type(value) is bool else None
 
 
 def key(value: Any) -> int | str | None:
-    """Return what can name a server, a plan or a system: an integer or a string that is not empty."""
+    """Return *value* if it can be an id: an integer, or a string that is not empty."""
     return value if type(value) is int or (type(value) is str and value) else None
 
 
 def status(value: Any) -> ServerStatus | str | None:
-    """Return a status of the seven as their member, any other as the string that came."""
+    """Return one of the seven statuses as a member of `ServerStatus`, any other status as the string that came."""
     if not isinstance(value, str):
         return None
     return _STATUSES.get(value) or str(value)
 
 
 def moment(value: Any) -> datetime | None:
-    """Return an ISO 8601 time in UTC, to the microsecond; one that names no zone is taken for UTC."""
+    """Return an ISO 8601 time in UTC, to the microsecond. A time without a zone is taken as UTC."""
     if type(value) is not str:
         return None
     try:
@@ -247,7 +247,7 @@ def moment(value: Any) -> datetime | None:
 
 
 def iso(when: datetime) -> str:
-    """Return *when* as the API writes it: ISO 8601 in UTC, with a Z."""
+    """Return *when* in the API's own form: ISO 8601 in UTC, with a Z."""
     return when.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
@@ -276,12 +276,12 @@ USAGE: Final = Form(
 
 
 def dump_nested(model: Plan | OperatingSystem | ResourceUsage) -> dict[str, Any]:
-    """Return *model* as the API's own JSON object."""
+    """Return *model* as a JSON object in the API's own form."""
     return dump(model, FORMS[type(model)].names)
 
 
 def fill_from_dialect(values: list[Any], places: Mapping[str, int]) -> None:
-    """Fill what *values* lack from the names and shapes of the vendor's newer clients, which are in their `extra`."""
+    """Fill missing *values* from the fields that the vendor's newer clients use, which are in `extra`."""
     extra = values[EXTRA]
     for name, other in _DIALECT:
         place = places[name]
@@ -314,7 +314,7 @@ def _first_address(addresses: Any) -> str | None:
 
 
 def _first_text(value: Any, names: tuple[str, ...]) -> str | None:
-    """Return the first string that is not empty under one of *names*."""
+    """Return the first string under one of *names* that is not empty."""
     if type(value) is not dict:
         return None
     return next((found for name in names if (found := text(value.get(name)))), None)

@@ -1,4 +1,4 @@
-"""The base of all errors, the error of a misconfigured client, and what keeps errors free of secrets."""
+"""The base of all errors, the error of a misconfigured client, and ways to keep errors free of secrets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 
 def portable(error: BaseException | None, text: str | None = None) -> BaseException | None:
-    """Return *error* as its type and text alone: no traceback, context or request, which may hold the token.
+    """Return a copy of *error* with its type and text alone.
 
-    *text* stands in for an error's own that may hold the token as well.
-
-    Errors of this library are returned as they are.
+    The traceback, context and request of an error may hold the token. *text* replaces an error's own text, which may
+    hold the token too. Errors of this library are returned as they are.
     """
     if error is None or isinstance(error, VPSError):
         return error
@@ -25,7 +24,7 @@ def portable(error: BaseException | None, text: str | None = None) -> BaseExcept
 
 
 def picklable(error: BaseException | None) -> BaseException | None:
-    """Return *error*, or its text where pickle does not know its class: one made in a function, say."""
+    """Return *error*, or a RuntimeError with its text if it cannot be pickled: its class may be local to a function."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - its own bytes
     except Exception:  # noqa: BLE001 - pickling runs a foreign class's code, which may raise anything
@@ -35,7 +34,7 @@ def picklable(error: BaseException | None) -> BaseException | None:
 
 def _restore(cls: type[VPSError], text: str, state: dict[str, Any], cause: BaseException | None) -> VPSError:
     error = cls.__new__(cls)
-    # An OSError with an `__init__` of its own leaves this to that.
+    # An OSError whose class has an `__init__` of its own does not set this.
     error.args = (text,)
     error.__dict__.update(state)
     error.__cause__ = cause
@@ -43,16 +42,16 @@ def _restore(cls: type[VPSError], text: str, state: dict[str, Any], cause: BaseE
 
 
 class VPSError(Exception):
-    """The base of everything that this library raises of its own.
+    """The base of all errors of this library.
 
     Attributes:
-        request_summary: the request it is about, such as `"POST /servers/"`, or `None` where there was none.
+        request_summary: the request that the error is about, such as `"POST /servers/"`, or `None`.
     """
 
     request_summary: str | None = None
 
     def __init__(self, text: str, *, request_summary: str | None = None) -> None:
-        # One argument only: an OSError (TimeoutError is one) prints two as "[Errno a] b".
+        # Only one argument: an OSError, such as a TimeoutError, prints two arguments as "[Errno a] b".
         super().__init__(text)
         self.request_summary = request_summary
 
@@ -61,4 +60,4 @@ class VPSError(Exception):
 
 
 class ConfigurationError(VPSError):
-    """The client cannot be used as it was set up, or not here: nothing was sent."""
+    """The client is misconfigured, or was used in another event loop or process. Nothing was sent."""

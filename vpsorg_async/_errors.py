@@ -59,10 +59,10 @@ __all__ = [
 
 
 class APIConnectionError(VPSError):
-    """No answer came, and the request is safe to repeat.
+    """No response arrived. The request either had no effect or can safely be repeated.
 
     Attributes:
-        sent: whether the request may have been carried out all the same.
+        sent: whether the API may have executed the request all the same.
     """
 
     sent: bool = False
@@ -73,14 +73,14 @@ class APIConnectionError(VPSError):
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
-    """The time that the call was given passed without an answer."""
+    """No response arrived within the time of the call."""
 
 
 class OutcomeUnknownError(VPSError):
-    """No answer came, and a create, a reboot or a POST of your own may have been carried out.
+    """No response arrived, and the API may have executed the create, the reboot, or a POST of your own.
 
     Attributes:
-        candidates: servers that may be the one in question, none of them proven.
+        candidates: the servers that the create may have made. None of them is proven.
     """
 
     candidates: tuple[Server, ...] = ()
@@ -91,21 +91,21 @@ class OutcomeUnknownError(VPSError):
 
 
 class ResponseError(VPSError):
-    """An answer came that is not what the API documents: HTML, truncated, too large, the wrong shape."""
+    """The response is not what the API documents: it is HTML, cut short, too large or has the wrong shape."""
 
 
 class APIStatusError(VPSError):
-    """The API answered with an error status.
+    """The response has an error status.
 
     Attributes:
         status_code: the HTTP status.
-        message: what the answer says in words.
-        fields: errors of single fields, such as `{"name": ["This field is required."]}`.
-        request_id: the answer's `X-Request-ID`, or `None`.
-        retry_after: seconds that the answer asks to wait, or `None`.
-        attempts: how many tries were made.
-        headers: the answer's headers.
-        body: the answer's body, at most 64 KiB of it.
+        message: the message in the response.
+        fields: the errors of single fields, such as `{"name": ["This field is required."]}`.
+        request_id: the `X-Request-ID` of the response, or `None`.
+        retry_after: the seconds that the response asks to wait, or `None`.
+        attempts: the number of attempts that were made.
+        headers: the headers of the response.
+        body: the body of the response, at most 64 KiB of it.
     """
 
     def __init__(
@@ -134,11 +134,11 @@ class APIStatusError(VPSError):
 
 
 class BadRequestError(APIStatusError):
-    """400: the API refuses the parameters; see `fields`."""
+    """400: the API refuses the arguments. `fields` says which."""
 
 
 class StateConflictError(BadRequestError):
-    """A 400 to start, stop or reboot that blames no field: the server is not in the status for it."""
+    """400 to start, stop or reboot: the server is not in a status that allows the command."""
 
 
 class AuthenticationError(APIStatusError):
@@ -158,7 +158,7 @@ class NotFoundError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: too many calls, and waiting for `retry_after` does not fit into the call's time."""
+    """429: the client made too many calls, and the call has no time left to wait for `retry_after`."""
 
 
 class ServerError(APIStatusError):
@@ -166,11 +166,11 @@ class ServerError(APIStatusError):
 
 
 class WaitError(VPSError):
-    """A wait ended without its goal.
+    """A wait ended without reaching its goal.
 
     Attributes:
         server: the server as it was last seen, or `None` if it never was.
-        history: the statuses that were seen, oldest first, one entry a change.
+        history: the statuses that were seen, the oldest first, one entry for each change.
     """
 
     server: Server | None = None
@@ -190,12 +190,12 @@ class WaitError(VPSError):
 
 
 class WaitTimeoutError(WaitError, TimeoutError):
-    """The time passed before the server got there."""
+    """The time of the wait passed before the server reached the goal."""
 
 
 class UnexpectedStatusError(WaitError):
-    """The server is in a status from which the goal is out of reach."""
+    """The server has a status from which it cannot reach the goal."""
 
 
 class ServerGoneError(WaitError):
-    """The API says that there is no such server (any more)."""
+    """The API says that the server does not exist, or no longer exists."""

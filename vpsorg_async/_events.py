@@ -1,4 +1,4 @@
-"""What happens inside a client, told to its `on_event` and to the logger `vpsorg_async`."""
+"""Reports what happens inside a client to its `on_event` function and to the logger `vpsorg_async`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("vpsorg_async")
 
-# What an operator should hear of without asking: a server may exist that no code holds.
+# An abandoned create may leave a server that no code knows, so it is a warning.
 _LEVELS = {
     "create.abandoned": logging.WARNING,
     "create.reconciled": logging.INFO,
@@ -27,12 +27,12 @@ _LEVELS = {
 
 @attrs.frozen
 class Event:
-    """One thing that happened.
+    """One thing that happened inside a client.
 
     Attributes:
-        name: what, such as `"call.retry"`: constant and dotted.
-        at: when, in seconds on the client's clock (monotonic: only differences mean something).
-        fields: the particulars. Neither a token nor a request's body is among them.
+        name: the constant, dotted name of the event, such as `"call.retry"`.
+        at: the time, in seconds on the client's monotonic clock. Only differences mean something.
+        fields: the details. They never hold a token or the body of a request.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Event:
 
 
 class Events:
-    """Tells events to a plain function and to the logger; one that fails is heard of once, and breaks nothing."""
+    """Sends events to a function and to the logger. An error of the function is logged once, and breaks nothing."""
 
     def __init__(self, clock: Clock, on_event: Callable[[Event], object] | None = None) -> None:
         self._clock = clock
@@ -49,7 +49,7 @@ class Events:
         self._complained = False
 
     def emit(self, name: str, /, **fields: Any) -> None:
-        """Tell that *name* happened now."""
+        """Report that *name* happened now."""
         level = _LEVELS.get(name, logging.DEBUG)
         if logger.isEnabledFor(level):
             logger.log(level, "%s %s", name, " ".join(f"{key}={value!r}" for key, value in fields.items()))
@@ -60,4 +60,4 @@ class Events:
         except Exception:
             if not self._complained:
                 self._complained = True
-                logger.exception("on_event raised; it goes on being called, further errors of it are not logged")
+                logger.exception("on_event raised an error. It is still called, and its further errors are not logged.")

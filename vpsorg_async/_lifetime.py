@@ -1,4 +1,4 @@
-"""Where and how long a client may be used: one event loop of one process, until it is closed."""
+"""Limits where and how long a client is used: in one event loop of one process, until it is closed."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 
 class Lifetime:
-    """Binds a client to the loop and process of its first call, and ends what runs when it is closed.
+    """Binds a client to the event loop and process of its first call, and ends running calls when it is closed.
 
-    *also_closed* tells whether somebody has closed what is underneath.
+    *also_closed* tells whether the `httpx.AsyncClient` underneath was closed directly.
     """
 
     def __init__(self, also_closed: Callable[[], bool]) -> None:
         self._closed = False
         self._also_closed = also_closed
-        # The loop object itself: ids of loops are reused.
+        # The loop object itself, because ids of loops are reused.
         self._loop: object = None
         self._pid = 0
-        # Invariant: holds exactly the scopes inside whose `running` somebody is.
+        # Invariant: holds exactly the scopes that a task is inside of by `running`.
         self._scopes: set[Scope] = set()
         self._idle: anyio.Event | None = None
 
     @property
     def closed(self) -> bool:
-        """Whether nothing may be asked any more."""
+        """Whether the client is closed."""
         return self._closed or self._also_closed()
 
     @property
     def elsewhere(self) -> str:
-        """Why the client may not be used here, in words; empty where it may."""
+        """The reason why the client may not be used here; empty if it may."""
         if self._loop is None:
             return ""
         if self._pid != os.getpid():
@@ -57,8 +57,8 @@ class Lifetime:
         """Return if the client may be used here and now.
 
         Raises:
-            APIConnectionError: it is closed.
-            ConfigurationError: this is another event loop or process than that of the first call.
+            APIConnectionError: the client is closed.
+            ConfigurationError: this is not the event loop and process of the first call.
         """
         if self.closed:
             raise APIConnectionError("the client is closed")
@@ -70,30 +70,30 @@ class Lifetime:
             raise ConfigurationError(trouble)
 
     def running(self, scope: Scope) -> AbstractContextManager[None]:
-        """Let closing the client cancel *scope*, an entered one, until this ends."""
+        """Return a context manager: while it is entered, closing the client cancels the entered *scope*."""
         return _Running(self, scope)
 
     def add(self, scope: Scope) -> None:
-        """Let closing the client cancel *scope*."""
+        """Make closing the client cancel *scope*."""
         self._scopes.add(scope)
 
     def discard(self, scope: Scope) -> None:
-        """Let closing the client leave *scope* alone; it has ended."""
+        """Forget *scope*, which has ended."""
         self._scopes.discard(scope)
         if self._idle is not None and not self._scopes:
             self._idle.set()
 
     async def end(self, *, patience: float) -> None:
-        """Close: cancel what runs, and return when it has ended, or after *patience* seconds.
+        """Close the client: cancel running calls, and return when they have ended, or after *patience* seconds.
 
-        In another loop or process it only closes: what runs is not there to be cancelled.
+        In another event loop or process, this only marks the client as closed: its calls do not run there.
 
-        Cancellation: what runs is ended all the same; only the waiting for it is left.
+        Cancellation: running calls are cancelled all the same. Only the wait for their end is given up.
         """
         self._closed = True
         if not self._scopes or self.elsewhere:
             return
-        # One for all who close at the same time.
+        # All tasks that close the client at the same time wait for one event.
         self._idle = self._idle or anyio.Event()
         for scope in tuple(self._scopes):
             scope.cancel()
@@ -102,8 +102,8 @@ class Lifetime:
 
 
 def _is_task_of(loop: object) -> bool:
-    """Return whether an asyncio task of *loop* asks: what anyio takes ten times as long to tell."""
-    # Imported by whoever runs such a loop, and not by us: it takes as long as half of this library.
+    """Return whether this is a task of the asyncio loop *loop*. anyio takes ten times as long to tell."""
+    # Not imported here: it takes half as long as importing this library. A running asyncio loop has imported it.
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return False
@@ -111,13 +111,13 @@ def _is_task_of(loop: object) -> bool:
         running = asyncio.get_running_loop()
     except RuntimeError:
         return False
-    # A trio that is asyncio's guest runs in that loop, too, but in none of its tasks.
+    # A trio run that is a guest of asyncio runs in that loop too, but in none of its tasks.
     return running is loop and asyncio.current_task(running) is not None
 
 
 @attrs.define(eq=False, repr=False)
 class _Running:
-    """A context manager by hand: each call and wait has one, and a generator would take ten times the memory."""
+    """A context manager as a class: each call and wait has one, and a generator takes ten times the memory."""
 
     lifetime: Lifetime
     scope: Scope

@@ -1,4 +1,4 @@
-"""The models: servers and actions as frozen data, each with a handle on its client that copies and pickles lose."""
+"""The models: servers and actions as frozen data, with a handle on their client that copies do not have."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ __all__ = [
 ]
 
 StatusGoal: TypeAlias = StatusName | ServerStatus | Collection[StatusName | ServerStatus]
-"""A status, or several of which any will do."""
+"""A status, or several statuses of which any one will do."""
 
 Timeout: TypeAlias = float | NotGivenType | None
-"""Seconds; `None` is without end, `NOT_GIVEN` is the client's own."""
+"""Seconds. `None` is without end, `NOT_GIVEN` is the client's own timeout."""
 
 _DEFAULT_POLL: Final = PollPolicy()
 
 
 class Command(Protocol):
-    """What an `Action` needs of the client that gave the command."""
+    """The part of the client that an `Action` needs."""
 
     async def wait(self, timeout: float | None) -> Server:
-        """Return the server once the command has taken effect, at most *timeout* seconds later."""
+        """Return the server when the command has taken effect, after at most *timeout* seconds."""
         ...
 
 
 class _Detachable:
-    """Data with a handle on a client: `_handle` names the field that pickles and copies lose."""
+    """Data with a handle on a client. `_handle` names the field that pickles and copies leave out."""
 
     __slots__ = ()
     _handle = ""
@@ -73,27 +73,28 @@ class _Detachable:
 
 @attrs.frozen(kw_only=True, getstate_setstate=False)
 class Server(_Detachable):
-    """A server as one answer of the API showed it. Frozen: what changes is read anew.
+    """A server as one response of the API showed it. The object never changes; `refresh()` returns a new one.
 
-    Always there are `id`, `name` and `status`; what the answer left out, or gave in a shape that does not fit, is
-    `None` (the original is then in `extra`). Equality is by all data, so two reads of a running server usually differ.
+    `id`, `name` and `status` are always there. Any other field is `None` if the response left it out. It is also `None`
+    if its value has an unexpected shape; the original value is then in `extra`. Two servers are equal if all their data
+    are equal, so two reads of a running server usually differ.
 
     Attributes:
-        id: the server's key; a string where the API gives a `uuid`.
+        id: the server's id; a string if the API gives a `uuid`.
         name: its name, or `""`.
-        status: one of the seven, or the string that came; `""` for what is no string.
+        status: one of the seven statuses, or the string that came; `""` if the API gave no string.
         hostname: its fully qualified domain name.
         ip_address: its IPv4 address; `None` while it is being provisioned.
-        ipv6_address: its IPv6 address; a list does not give it.
+        ipv6_address: its IPv6 address. A list does not give it.
         location: the code of its datacenter, such as `"us-west"`.
-        plan: what it has of processors, memory, disk and traffic. Servers of one list may have the same object.
-        os: the operating system it was made with; the same.
-        backups_enabled: whether it is backed up automatically; a list does not give it.
-        resource_usage: what it uses at the moment; only `get` gives it.
-        created_at: when it was made, in UTC.
+        plan: its processors, memory, disk and traffic. Servers of one list may share the object.
+        os: the operating system that it was created with. Servers of one list may share the object.
+        backups_enabled: whether it is backed up automatically. A list does not give it.
+        resource_usage: the resources that it uses at the moment. Only `get` gives them.
+        created_at: when it was created, in UTC.
         updated_at: when it last changed, in UTC.
-        message: what the API said about it in words; only a create gives it.
-        extra: every field that the SDK does not know, and what does not fit; a repr shows its keys only.
+        message: a message of the API about it. Only a create gives one.
+        extra: every field that the SDK does not know or cannot read. A repr shows only its keys.
     """
 
     id: int | str
@@ -112,19 +113,19 @@ class Server(_Detachable):
     message: str | None = None
     extra: dict[str, Any] = attrs.field(factory=dict, hash=False, repr=keys_only)
     _nulls: tuple[str, ...] = attrs.field(default=(), init=False, eq=False, repr=False)
-    # Any, so that the types of this class can be resolved without the client (cattrs does).
+    # Typed as Any, so that cattrs can resolve the types of this class without the client.
     _servers: Any = attrs.field(default=None, init=False, eq=False, repr=False)
 
     _handle = "_servers"
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Server:
-        """Read a server from JSON data in the API's own shape, or in that of the vendor's newer clients.
+        """Read a server from JSON data, in the API's own form or in that of the vendor's newer clients.
 
-        Its methods need a client: the copy that `client.servers.get(id)` returns has one.
+        The server has no client, and its methods need one: `client.servers.get(id)` returns a server with a client.
 
         Raises:
-            ValueError: *data* is no object, or has no usable id. Nothing else that is odd about it raises.
+            ValueError: *data* is not an object, or has no usable id. Other odd data do not raise.
         """
         if type(data) is not dict and not isinstance(data, Mapping):
             raise ValueError(f"no object but {_decoding.json_type(data)}")
@@ -146,10 +147,10 @@ class Server(_Detachable):
         return server
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready data in the API's own shape; `Server.from_dict` of it is equal to this server.
+        """Return JSON-ready data in the API's own form. `Server.from_dict` of them is equal to this server.
 
-        A field that is `None` is null if the answer said so, else left out. `extra` is merged back, its values shared.
-        Times are ISO 8601 in UTC, with a Z.
+        A field that is `None` is null if the response had null, else it is left out. The fields of `extra` are
+        included; their values are not copied. Times are ISO 8601 in UTC, with a Z.
         """
         data = _decoding.dump(self, FORM.names)
         for name, written in _WRITERS.items():
@@ -158,15 +159,15 @@ class Server(_Detachable):
         return data
 
     async def refresh(self, *, timeout: Timeout = NOT_GIVEN) -> Server:
-        """Return the server as it is now; this object stays as it is. See `client.servers.get`."""
+        """Return the server as it is now. This object stays as it is. See `client.servers.get`."""
         return await self._client().get(self, timeout=timeout)
 
     async def start(self, *, timeout: Timeout = NOT_GIVEN) -> Action:
-        """Power on the stopped server. See `client.servers.start`."""
+        """Start the stopped server. See `client.servers.start`."""
         return await self._client().start(self, timeout=timeout)
 
     async def stop(self, *, timeout: Timeout = NOT_GIVEN) -> Action:
-        """Shut the running server down gracefully. See `client.servers.stop`."""
+        """Stop the running server gracefully. See `client.servers.stop`."""
         return await self._client().stop(self, timeout=timeout)
 
     async def reboot(self, *, timeout: Timeout = NOT_GIVEN) -> Action:
@@ -176,7 +177,7 @@ class Server(_Detachable):
     async def replace(
         self, *, name: str, hostname: str | None, backups_enabled: bool, timeout: Timeout = NOT_GIVEN
     ) -> Server:
-        """Replace all settings, and return the server with them. See `client.servers.replace`."""
+        """Replace all settings, and return the changed server. See `client.servers.replace`."""
         return await self._client().replace(
             self, name=name, hostname=hostname, backups_enabled=backups_enabled, timeout=timeout
         )
@@ -189,7 +190,7 @@ class Server(_Detachable):
         backups_enabled: bool | NotGivenType = NOT_GIVEN,
         timeout: Timeout = NOT_GIVEN,
     ) -> Server:
-        """Change the settings that are given, and return the server with them. See `client.servers.update`."""
+        """Change the given settings, and return the changed server. See `client.servers.update`."""
         return await self._client().update(
             self, name=name, hostname=hostname, backups_enabled=backups_enabled, timeout=timeout
         )
@@ -208,7 +209,7 @@ class Server(_Detachable):
         on_change: Callable[[Server], object] | None = None,
         detail: bool = True,
     ) -> Server:
-        """Return the server once it is in *status*, or one of several. See `client.servers.wait_until`."""
+        """Wait until the server has *status*, or one of several statuses. See `client.servers.wait_until`."""
         return await self._client().wait_until(
             self, status=status, timeout=timeout, poll=poll, fail_on=fail_on, on_change=on_change, detail=detail
         )
@@ -244,7 +245,7 @@ FORM: Final = _decoding.Form(
     },
     ("id", "name", "hostname", "status", "ip_address", "location", "plan", "os", "created_at", "updated_at"),
 )
-"""How a server is read."""
+"""Reads servers."""
 
 _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "status": str,
@@ -258,12 +259,12 @@ _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 @attrs.frozen(kw_only=True)
 class ServerRef:
-    """The server that an action is about, as the action's answer names it.
+    """The server that an action is about, as the response to the command named it.
 
     Attributes:
-        id: the server's key.
+        id: the server's id.
         name: its name, or `""`.
-        status: its status when the command was accepted, mostly the transition that the command began.
+        status: its status when the API accepted the command: in most cases the transition that the command began.
     """
 
     id: int | str
@@ -273,16 +274,16 @@ class ServerRef:
 
 @attrs.frozen(kw_only=True)
 class ServerSpec:
-    """What a server is created from; the arguments of `client.servers.create`.
+    """The arguments of `client.servers.create`, for a server that a fleet creates.
 
     Attributes:
-        name: letters, digits and hyphens.
-        plan_id: the plan.
-        os_id: the operating system.
-        location: the datacenter's code, such as `"us-west"`.
-        hostname: its fully qualified name, if it is to have one.
-        ssh_key_id: the SSH key to install, if any.
-        backups_enabled: whether it is backed up automatically.
+        name: the server's name: letters, digits and hyphens.
+        plan_id: the id of the plan.
+        os_id: the id of the operating system.
+        location: the code of the datacenter, such as `"us-west"`.
+        hostname: a fully qualified domain name, or `None`.
+        ssh_key_id: the id of an SSH key to install, or `None`.
+        backups_enabled: whether the server is backed up automatically.
     """
 
     name: str
@@ -296,7 +297,7 @@ class ServerSpec:
 
 @attrs.frozen
 class StatusSeen:
-    """A status, and since when it was seen, in seconds on the client's clock."""
+    """A status, and when it was first seen, in seconds on the client's clock."""
 
     status: str
     at: float
@@ -304,12 +305,12 @@ class StatusSeen:
 
 @attrs.frozen(kw_only=True, getstate_setstate=False)
 class Action(_Detachable):
-    """A command that the API has accepted, which is not yet one that has taken effect: see `wait`.
+    """A command that the API has accepted but may not have finished. `await action.wait()` waits for it.
 
     Attributes:
-        status: `"success"`, as the API words it.
-        message: what it said, such as `"Server is starting"`.
-        server: the server it is about.
+        status: `"success"`.
+        message: a message of the API, such as `"Server is starting"`.
+        server: the server that the command is about.
     """
 
     status: str
@@ -320,11 +321,12 @@ class Action(_Detachable):
     _handle = "_command"
 
     async def wait(self, timeout: float | None = 900.0) -> Server:
-        """Return the server once the command has really taken effect.
+        """Wait until the command has really taken effect, and return the server.
 
         Raises:
-            WaitError: it did not within *timeout* seconds, or the server ended up elsewhere or gone.
-            ConfigurationError: this is a copy without a client.
+            WaitError: the command had no effect within *timeout* seconds, the server ended in another status, or it is
+                gone.
+            ConfigurationError: this action is a copy without a client.
         """
         if self._command is None:
             raise ConfigurationError(
@@ -343,18 +345,18 @@ def checked_id(server_id: object) -> int | str:
     return checked_key(server_id.id if isinstance(server_id, Server) else server_id)
 
 
-# Half of the time of `object.__setattr__`.
+# Takes half of the time of `object.__setattr__`.
 _set_handle: Final = Server._servers.__set__  # noqa: SLF001 - of our own class
 
 
 def bind(server: Server, servers: Servers) -> Server:
-    """Give *server* its handle on *servers*, and return it."""
+    """Give *server* a handle on *servers*, and return it."""
     _set_handle(server, servers)
     return server
 
 
 def facts_of(server: Server, *, but: Collection[str]) -> dict[str, Any]:
-    """Return every field that an answer gave of *server*, null or not, as one flat dict; *but* are left out."""
+    """Return every field that a response gave of *server* as one flat dict, null or not, without the fields *but*."""
     facts: dict[str, Any] = {}
     for name in {*FORM.names}.difference(but):
         value = getattr(server, name)
@@ -368,12 +370,12 @@ def facts_of(server: Server, *, but: Collection[str]) -> dict[str, Any]:
 
 
 def bound_to(server: Server) -> Servers | None:
-    """Return what *server* has its handle on."""
+    """Return the handle of *server*, or `None`."""
     servers: Servers | None = server._servers  # noqa: SLF001 - of our own class
     return servers
 
 
 def bind_action(action: Action, command: Command) -> Action:
-    """Give *action* the *command* that it waits by, and return it."""
+    """Give *action* the *command* that it waits for, and return it."""
     object.__setattr__(action, "_command", command)
     return action

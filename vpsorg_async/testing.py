@@ -1,8 +1,8 @@
-"""The pytest plugin: a sandbox and a client of it for tests of code that awaits this library.
+"""The pytest plugin: fixtures with a sandbox and a client of it.
 
-It is there as soon as this package is installed beside pytest; nothing has to be configured. Both fixtures are
-synchronous, so they work under pytest-asyncio in strict and in auto mode, under anyio's plugin on asyncio and trio, and
-in tests that are not async at all.
+pytest loads the plugin when this package is installed; nothing has to be configured. Both fixtures are synchronous.
+They work under pytest-asyncio in strict and in auto mode, under anyio's plugin on asyncio and trio, and in tests that
+are not async.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 def vpsorg_sandbox() -> Sandbox:
     """Return a new `Sandbox`, the API offline, for this test alone.
 
-    Define a fixture of the same name to begin with servers, credits or a state of your own:
-    `return Sandbox(servers=3)`. `vpsorg_client` then belongs to that one. Raises `ImportError`, which names the extra,
-    where what the sandbox needs is not installed.
+    To begin with servers, credits or a state of your own, define a fixture of the same name:
+    `return Sandbox(servers=3)`. `vpsorg_client` then uses that sandbox. If the packages that the sandbox needs are not
+    installed, the fixture raises an `ImportError` that names the extra.
     """
-    # Pytest loads this module also in projects without the extra, and before anything is measured.
-    from .sandbox import Sandbox  # noqa: PLC0415 -- the same
+    # pytest loads this module in projects without the extra too, and before coverage begins to measure.
+    from .sandbox import Sandbox  # noqa: PLC0415 - as said above
 
     return Sandbox()
 
 
 @pytest.fixture
 def vpsorg_client(vpsorg_sandbox: Sandbox) -> Client:
-    """Return a `Client` of `vpsorg_sandbox`, without network, whose waits take no real time.
+    """Return a `Client` of `vpsorg_sandbox`. It uses no network, and its waits take no real time.
 
-    It belongs to the event loop in which it is first used, and holds nothing that would have to be closed.
+    The client belongs to the event loop of its first call. It need not be closed.
     """
     return vpsorg_sandbox.client()
