@@ -16,9 +16,9 @@ VPSError
 │   ├── RateLimitError           429
 │   └── ServerError              5xx
 └── WaitError
-├── WaitTimeoutError         (also a TimeoutError)
-├── UnexpectedStatusError
-└── ServerGoneError
+    ├── WaitTimeoutError         (also a TimeoutError)
+    ├── UnexpectedStatusError
+    └── ServerGoneError
 """
 
 from __future__ import annotations
