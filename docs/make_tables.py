@@ -1,0 +1,91 @@
+"""Writes the tree and the tables of docs/architecture.md from the code: `python docs/make_tables.py`."""
+
+from __future__ import annotations
+
+import ast
+
+from pathlib import Path
+
+from vpsorg_async._polling.lifecycle import LASTING, TRANSITIONS
+from vpsorg_async._request.call import RetrySafety
+from vpsorg_async._request.retry import TABLE
+from vpsorg_async._server_parts import ServerStatus
+
+
+DOCS = Path(__file__).resolve().parent
+PAGE = DOCS / "architecture.md"
+PACKAGE = DOCS.parent / "vpsorg_async"
+
+
+def tree() -> str:
+    """Return every folder and module with the first line of its docstring."""
+    lines = []
+    for path in sorted(PACKAGE.rglob("*.py"), key=_place):
+        if path.parent == PACKAGE and path.name == "__init__.py":
+            continue
+        parts = path.relative_to(PACKAGE).parts
+        name = f"{parts[-2]}/" if path.name == "__init__.py" else path.name
+        indent = "  " * (len(parts) - (2 if path.name == "__init__.py" else 1))
+        told = (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[0]
+        lines.append(f"{indent + name:<30} {told}")
+    return "\n".join(["```text", *lines, "```"])
+
+
+def _place(path: Path) -> list[tuple[bool, str]]:
+    """Return the place of a module: folders behind the modules beside them, each led by its own sentence."""
+    parts = path.relative_to(PACKAGE).parts
+    return [*((True, part) for part in parts[:-1]), (False, "" if parts[-1] == "__init__.py" else parts[-1])]
+
+
+def lifecycle() -> str:
+    """Return the commands, and the status that each of them leads from, through and to."""
+    rows = [
+        (f"`{name}`", _status(one.status_before), _status(one.transitional_status), _status(one.status_after))
+        for name, one in TRANSITIONS.items()
+    ]
+    passing = {one.transitional_status for one in TRANSITIONS.values()}
+    assert {*ServerStatus} == passing | LASTING
+    lasting = ", ".join(f"`{status}`" for status in sorted(LASTING))
+    table = _table(("command", "status before", "transitional status", "status after"), rows)
+    return f"{table}\n\nA server stays in {lasting} until something is done to it."
+
+
+def retry() -> str:
+    """Return the verdict for each retry safety and each outcome of an attempt."""
+    outcomes = [*dict.fromkeys(outcome for _, outcome in TABLE)]
+    rows = [
+        (outcome.value, *(_verdict(TABLE[safety, outcome]) for safety in RetrySafety)) for outcome in outcomes
+    ]
+    return _table(("outcome of an attempt", *(f"`{safety.name}`" for safety in RetrySafety)), rows)
+
+
+def _verdict(verdict: object) -> str:
+    return str(getattr(verdict, "value", verdict))
+
+
+def _status(status: ServerStatus | None) -> str:
+    return "" if status is None else f"`{status}`"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+PARTS = {"tree": tree, "lifecycle": lifecycle, "retry": retry}
+
+
+def written(page: str) -> str:
+    """Return *page* with each part between its marks made anew."""
+    for name, make in PARTS.items():
+        begin, end = f"<!-- {name}: begin -->\n", f"\n<!-- {name}: end -->"
+        before, found, rest = page.partition(begin)
+        _, also, after = rest.partition(end)
+        if not (found and also):
+            raise ValueError(f"{PAGE.name} has no marks for the part {name!r}")
+        page = before + begin + make() + end + after
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text()))
