@@ -14,7 +14,7 @@ import anyio
 import httpx
 
 from vpsorg_async import Client, VPSError
-from vpsorg_async.sandbox._clock import JumpingClock
+from vpsorg_async.sandbox._clocks.virtual import VirtualClock as JumpingClock
 
 
 CALLS, A_SECOND, LATENCY = 1_000, 10, 0.006

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._inprocess import InProcessTransport
+from vpsorg_async.sandbox._server.in_process import InProcessTransport
 from vpsorg_async.sandbox.faults import Fault
 
 

@@ -19,7 +19,7 @@ from tests.helpers import ROOT
 from tests.sandbox.conftest import AUTHORIZED
 from vpsorg_async import RetryPolicy
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._inprocess import InProcessTransport
+from vpsorg_async.sandbox._server.in_process import InProcessTransport
 
 
 pytestmark = pytest.mark.anyio

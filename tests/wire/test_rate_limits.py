@@ -28,7 +28,7 @@ from vpsorg_async import Client, PollPolicy, RetryPolicy, WaitTimeoutError
 from vpsorg_async._errors import RateLimitError, ServerError
 from vpsorg_async._wire.budget import RetryBudget
 from vpsorg_async._wire.pace import FIRST_BURST, SILENCE, SLOWEST, Pace
-from vpsorg_async.sandbox._clock import JumpingClock
+from vpsorg_async.sandbox._clocks.virtual import VirtualClock as JumpingClock
 
 
 pytestmark = pytest.mark.anyio

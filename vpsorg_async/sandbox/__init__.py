@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 try:
-    from ._backend import Call
     from ._sandbox import Sandbox
+    from ._state.backend import Call
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
         raise

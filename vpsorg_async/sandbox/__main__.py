@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._faultsfile import read_faults
 from ._sandbox import Sandbox
+from .faults._toml import read_faults
 
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _shapes
-from ._app import BASE_PATH, make_app
-from ._backend import Backend, Call
-from ._clock import JumpingClock
-from ._inprocess import InProcessTransport
-from ._realtime import RunningClock
-from ._serving import ServerThread, Serving
+from ._api import serializers as _shapes
+from ._api.app import BASE_PATH, make_app
+from ._clocks.scaled import ScaledClock
+from ._clocks.virtual import VirtualClock
+from ._server.in_process import InProcessTransport
+from ._server.uvicorn_server import ServerThread, Serving
+from ._state.backend import Backend, Call
 
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class Sandbox:
         _check_whole("servers", servers, least=0)
         _check_whole("seed", seed)
         _check_limits(credits, quota)
-        self._clock = JumpingClock()
-        self._running: RunningClock | None = None
+        self._clock = VirtualClock()
+        self._running: ScaledClock | None = None
         self._token = token
         self._backend = Backend(self._clock, seed=seed)
         if state is not None:
@@ -168,7 +168,7 @@ class Sandbox:
     def _begin(self, port: int, host: str, speed: float) -> ServerThread:
         if self._running is not None:
             raise RuntimeError("the sandbox is being served already")
-        running = RunningClock(self._clock.now(), speed, frozen=self._clock.frozen)
+        running = ScaledClock(self._clock.now(), speed, frozen=self._clock.frozen)
         thread = ServerThread(self.app, host=host, port=port, release=running.stop)
         with self._backend.lock:
             self._backend.clock = self._running = running
