@@ -11,6 +11,61 @@ from vpsorg_async.sandbox.faults import Fault
 
 
 AUTHORIZED = {"Authorization": "Bearer vps_sandbox"}
+DETAIL = {
+    "id": 12345,
+    "name": "web-server-01",
+    "hostname": "web01.example.com",
+    "status": "active",
+    "ip_address": "203.0.113.10",
+    "ipv6_address": "2001:0db8::1",
+    "location": "us-west",
+    "plan": {"id": 1, "name": "Standard VPS", "vcpus": 2, "memory": 4096, "storage": 80, "bandwidth": 2048},
+    "os": {"id": 5, "name": "Ubuntu 22.04 LTS"},
+    "backups_enabled": True,
+    "created_at": "2025-01-10T14:30:00Z",
+    "updated_at": "2025-01-16T15:45:00Z",
+}
+LISTED = {
+    "count": 2,
+    "results": [
+        {
+            "id": 12345,
+            "name": "web-server-01",
+            "hostname": "web01.example.com",
+            "status": "active",
+            "ip_address": "203.0.113.10",
+            "location": "us-west",
+            "plan": {"id": 1, "name": "Standard VPS", "vcpus": 2, "memory": 4096, "storage": 80},
+            "os": {"id": 5, "name": "Ubuntu 22.04 LTS"},
+            "created_at": "2025-01-10T14:30:00Z",
+            "updated_at": "2025-01-15T10:20:00Z",
+        },
+        {
+            "id": 12346,
+            "name": "db-server-01",
+            "hostname": "db01.example.com",
+            "status": "active",
+            "ip_address": "203.0.113.11",
+            "location": "us-east",
+            "plan": {"id": 2, "name": "Performance VPS", "vcpus": 4, "memory": 8192, "storage": 160},
+            "os": {"id": 3, "name": "Debian 12"},
+            "created_at": "2025-01-12T09:15:00Z",
+            "updated_at": "2025-01-16T08:45:00Z",
+        },
+    ],
+}
+SPEC = {
+    "name": "web-server-02",
+    "plan_id": 1,
+    "os_id": 5,
+    "location": "us-west",
+    "hostname": "web02.example.com",
+    "ssh_key_id": 3,
+    "backups_enabled": True,
+}
+ENOUGH = 300.0
+"""Every command has ended after so many seconds."""
+
 MAKE = {
     "delay": lambda **rule: Fault.delay(2, **rule),
     "drop": Fault.drop,

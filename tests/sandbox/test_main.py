@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import httpx
 
 from tests.helpers import ROOT
-from tests.sandbox.api.test_endpoints import SPEC
+from tests.sandbox.conftest import SPEC
 
 
 @contextmanager
@@ -58,4 +58,4 @@ def test_a_token_given_twice_is_refused():
 
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
-    assert (result.returncode, result.stderr) == (1, "sandbox: this token opens an account already\n")
+    assert (result.returncode, result.stderr) == (1, "sandbox: this token already has an account; use another token\n")

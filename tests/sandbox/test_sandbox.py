@@ -64,14 +64,17 @@ class TestClient:
         with pytest.raises(TypeError) as caught:
             Sandbox().client(**{name: None})
 
-        assert str(caught.value) == f"client() takes no {name}: this client works without a network; serve() has one"
+        assert str(caught.value) == (
+            f"client() does not accept {name}, because this client uses no network; "
+            "for that, make a Client of the URL that serve() gives"
+        )
 
     @pytest.mark.parametrize("name", ["clock", "time_out"])
     async def test_what_is_no_option_of_a_client_is_named(self, name):
         with pytest.raises(TypeError) as caught:
             Sandbox().client(**{name: None})
 
-        assert str(caught.value) == f"client() takes the options of Client, and {name} is none of them"
+        assert str(caught.value) == f"client() accepts the options of Client, and {name} is not one of them"
 
     async def test_it_takes_all_the_others(self):
         options = {
@@ -95,21 +98,25 @@ class TestClient:
             with pytest.raises(RuntimeError) as caught:
                 sandbox.client()
 
-        assert str(caught.value) == ("the sandbox is being served: give a Client its base URL, or leave serve() first")
+        assert str(caught.value) == "the sandbox is being served: make a Client of its base URL, or leave serve() first"
 
 
 REFUSED = [
-    ({"servers": -1}, ValueError, "servers=-1: give 0 or more"),
-    ({"servers": 1.0}, TypeError, "servers takes a whole number, not 1.0"),
-    ({"servers": True}, TypeError, "servers takes a whole number, not True"),
-    ({"credits": -1}, ValueError, "credits=-1: give 0 or more"),
-    ({"credits": "5"}, TypeError, "credits takes a whole number, not '5'"),
-    ({"quota": -1}, ValueError, "quota=-1: give 0 or more"),
-    ({"quota": True}, TypeError, "quota takes a whole number, not True"),
-    ({"seed": "7"}, TypeError, "seed takes a whole number, not '7'"),
-    ({"seed": None}, TypeError, "seed takes a whole number, not None"),
+    ({"servers": -1}, ValueError, "servers=-1: must be 0 or more"),
+    ({"servers": 1.0}, TypeError, "servers must be a whole number, not 1.0"),
+    ({"servers": True}, TypeError, "servers must be a whole number, not True"),
+    ({"credits": -1}, ValueError, "credits=-1: must be 0 or more"),
+    ({"credits": "5"}, TypeError, "credits must be a whole number, not '5'"),
+    ({"quota": -1}, ValueError, "quota=-1: must be 0 or more"),
+    ({"quota": True}, TypeError, "quota must be a whole number, not True"),
+    ({"seed": "7"}, TypeError, "seed must be a whole number, not '7'"),
+    ({"seed": None}, TypeError, "seed must be a whole number, not None"),
     *(
-        ({"token": token}, ValueError, "token must be visible ASCII without a space, and not empty (it is not shown)")
+        (
+            {"token": token},
+            ValueError,
+            "token must be visible ASCII without spaces, and not empty (its value is not shown)",
+        )
         for token in ("", "a b", " ", "a\n", "a\x00", "é")
     ),
     ({"token": 7}, TypeError, "token must be a str, not int"),
@@ -149,10 +156,8 @@ class TestAccounts:
         with pytest.raises(ValueError) as credit:
             sandbox.add_account("vps_reader", credits=5, read_only=True)
 
-        assert str(twice.value) == "this token opens an account already"
-        assert (
-            str(credit.value) == "credits and quota belong to an account of its own; leave them out with read_only=True"
-        )
+        assert str(twice.value) == "this token already has an account; use another token"
+        assert str(credit.value) == "a read-only token uses an existing account: leave out credits and quota"
 
 
 class TestHammering:
@@ -257,7 +262,7 @@ class TestServing:
             with pytest.raises(OSError, match="in use"):
                 await Sandbox().serve(httpx.URL(base_url).port).__aenter__()
 
-        assert str(caught.value) == "the sandbox is being served already"
+        assert str(caught.value) == "the sandbox is already being served; leave serve() first"
 
     def test_it_can_be_served_without_an_event_loop(self):
         """With a plain `with`."""

@@ -1,4 +1,4 @@
-"""The API itself, offline: for tests, demos, and trying things that would cost money."""
+"""Provide the VPS.org servers API offline, for tests, demos and trials that would otherwise cost money."""
 
 from __future__ import annotations
 
@@ -15,3 +15,6 @@ except ModuleNotFoundError as error:
 
 
 __all__ = ["Call", "Sandbox"]
+
+# Their public place: the name by which a pickle and an error message know them.
+Call.__module__ = Sandbox.__module__ = __name__

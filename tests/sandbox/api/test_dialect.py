@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sandbox.api.test_endpoints import DETAIL, ENOUGH, LISTED, SPEC
-from tests.sandbox.conftest import AUTHORIZED, in_process
+from tests.sandbox.conftest import AUTHORIZED, DETAIL, ENOUGH, LISTED, SPEC, in_process
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._api.dialect import BY_UUID, DOCUMENTED, DOCUMENTED_WITH_UUID, spoken
-from vpsorg_async.sandbox._api.endpoints import Asked
+from vpsorg_async.sandbox._api.dialect import BY_UUID, DOCUMENTED, DOCUMENTED_WITH_UUID, dialect_of
+from vpsorg_async.sandbox._api.endpoints import ApiRequest
 from vpsorg_async.sandbox._api.validation import CREATE, CREATE_BY_UUID, new_server
-from vpsorg_async.sandbox._state.catalogue import FOR_SALE
+from vpsorg_async.sandbox._state.catalogue import CATALOGUES
 from vpsorg_async.sandbox._state.refusals import Refused
 from vpsorg_async.sandbox.faults import Fault
 
@@ -258,9 +257,9 @@ good = {
     "plan_id": st.just(1),
     "os_id": st.just(1),
     "hostname": st.sampled_from(["web-9", "web-9.example.com"]),
-    "plan": st.sampled_from([plan["uuid"] for plan in FOR_SALE["plans"]]),
-    "location": st.sampled_from(["us-west", *(location["id"] for location in FOR_SALE["locations"])]),
-    "os_version": st.just(FOR_SALE["operating-systems"][0]["versions"][0]["uuid"]),
+    "plan": st.sampled_from([plan["uuid"] for plan in CATALOGUES["plans"]]),
+    "location": st.sampled_from(["us-west", *(location["id"] for location in CATALOGUES["locations"])]),
+    "os_version": st.just(CATALOGUES["operating-systems"][0]["versions"][0]["uuid"]),
     "ssh_keys": st.just([FIRST]),
 }
 anything = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=3)
@@ -346,37 +345,39 @@ class TestWhoIsAsking:
         """Whatever library asks, and also by the page."""
         headers = {"user-agent": agent, "accept": "*/*"}
 
-        assert spoken(asking(server_id, headers, query)) is DOCUMENTED
-        assert spoken(asking(server_id, headers, query), SPEC) is DOCUMENTED
+        assert dialect_of(asking(server_id, headers, query)) is DOCUMENTED
+        assert dialect_of(asking(server_id, headers, query), SPEC) is DOCUMENTED
 
     async def test_json_is_asked_for_by_many(self):
         """So that only all of `vps-mcp`'s signs together are its own."""
         accept = {"accept": "application/json"}
 
-        assert spoken(asking("", {**accept, "user-agent": "vpsorg-async/0.1.0"}, {"page_size": "100"})) is DOCUMENTED
-        assert spoken(asking("", {**accept, "user-agent": "python-httpx/0.28.1"}, {})) is DOCUMENTED
-        assert spoken(asking("", {**accept, "user-agent": "python-httpx/0.28.1"}, {"page_size": "20"})) is BY_UUID
+        assert (
+            dialect_of(asking("", {**accept, "user-agent": "vpsorg-async/0.1.0"}, {"page_size": "100"})) is DOCUMENTED
+        )
+        assert dialect_of(asking("", {**accept, "user-agent": "python-httpx/0.28.1"}, {})) is DOCUMENTED
+        assert dialect_of(asking("", {**accept, "user-agent": "python-httpx/0.28.1"}, {"page_size": "20"})) is BY_UUID
 
     async def test_requests_own_name_asks_for_uuids_and_no_more(self):
-        assert spoken(asking("", {"user-agent": "python-requests/2.32.3"}, {})) is DOCUMENTED_WITH_UUID
-        assert spoken(asking(FIRST, {"user-agent": "python-requests/2.32.3"}, {})) is BY_UUID
+        assert dialect_of(asking("", {"user-agent": "python-requests/2.32.3"}, {})) is DOCUMENTED_WITH_UUID
+        assert dialect_of(asking(FIRST, {"user-agent": "python-requests/2.32.3"}, {})) is BY_UUID
 
     async def test_whoever_calls_himself_vps_mcp_gets_the_dialect_throughout(self):
         """For other programs that want it, whatever they ask."""
         headers = {"user-agent": "vps-mcp/0.1.0 vpsorg-async/0.1.0"}
 
-        assert spoken(asking("", headers, {})) is BY_UUID
-        assert spoken(asking("12345", headers, {})) is BY_UUID
+        assert dialect_of(asking("", headers, {})) is BY_UUID
+        assert dialect_of(asking("12345", headers, {})) is BY_UUID
 
     async def test_a_create_by_uuids_is_told_by_its_body(self):
         """A body with a `name` is the documented one, also where it misspells the others."""
-        assert spoken(asking("", {}, {}), {"hostname": "a", "plan": "x"}) is BY_UUID
-        assert spoken(asking("", {}, {}), {"name": "a", "plan": 1}) is DOCUMENTED
-        assert spoken(asking("", {}, {}), ["plan"]) is DOCUMENTED
+        assert dialect_of(asking("", {}, {}), {"hostname": "a", "plan": "x"}) is BY_UUID
+        assert dialect_of(asking("", {}, {}), {"name": "a", "plan": 1}) is DOCUMENTED
+        assert dialect_of(asking("", {}, {}), ["plan"]) is DOCUMENTED
 
 
 def asking(server_id, headers, query):
-    return Asked(account=None, now=0.0, url="", query=query, server_id=server_id, body=b"", headers=headers)
+    return ApiRequest(account=None, now=0.0, url="", query=query, server_id=server_id, body=b"", headers=headers)
 
 
 class TestClientOfTheDialect:

@@ -161,7 +161,7 @@ class TestJumping:
                 tasks.start_soon(doomed)
 
         assert wrong == []
-        assert (clock._driver, len(clock._sleepers)) == (None, 0)
+        assert (clock._leader, len(clock._sleepers)) == (None, 0)
 
 
 class TestDeadlines:
@@ -414,4 +414,4 @@ class TestScaledClock:
         with pytest.raises(ValueError) as caught:
             ScaledClock(0, speed)
 
-        assert str(caught.value) == f"speed={speed!r} must be a number above 0; use freeze() to stop time"
+        assert str(caught.value) == f"speed={speed!r} must be a finite number above 0; use freeze() to stop time"

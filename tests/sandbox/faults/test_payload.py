@@ -9,7 +9,7 @@ import pytest
 
 from vpsorg_async.sandbox.faults import Fault
 from vpsorg_async.sandbox.faults._injector import stage_of
-from vpsorg_async.sandbox.faults._payload import MEGABYTE, packed
+from vpsorg_async.sandbox.faults._payload import MEGABYTE, compressed
 
 
 pytestmark = pytest.mark.anyio
@@ -267,10 +267,10 @@ class TestBomb:
         assert (answer.status_code, len(answer.content)) == (503, MEGABYTE + 1)
         assert answer.headers["Content-Encoding"] == "gzip"
 
-    def test_what_is_packed_unpacks_in_one_piece(self):
+    def test_what_is_compressed_unpacks_in_one_piece(self):
         unpacker = zlib.decompressobj(31)
 
-        assert unpacker.decompress(packed(b"{}", 2)) == b"{}" + b" " * 2 * MEGABYTE
+        assert unpacker.decompress(compressed(b"{}", 2)) == b"{}" + b" " * 2 * MEGABYTE
         assert (unpacker.eof, unpacker.unused_data) == (True, b"")
 
 

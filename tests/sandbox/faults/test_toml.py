@@ -53,24 +53,24 @@ TEXTS = {
     "bomb": "megabytes = 3",
     "end_in": 'status = "suspended"',
 }
-SEVERAL = "wants tables [[fault]], one or more, and nothing beside them"
-ONE_OF = f"wants one of {', '.join(KINDS)}"
+SEVERAL = "must contain one or more [[fault]] tables and nothing else"
+ONE_OF = f"it must be one of {', '.join(KINDS)}"
 WRONG = [
     ("", SEVERAL),
     ("[fault]\nkind = 'hang'", SEVERAL),
     ("fault = ['hang']", SEVERAL),
     ("seed = 7\n[[fault]]\nkind = 'hang'", SEVERAL),
     ("[[faults]]\nkind = 'hang'", SEVERAL),
-    ("[[fault]]\nmethod = 'GET'", f"fault 1: no kind; {ONE_OF}"),
+    ("[[fault]]\nmethod = 'GET'", f"fault 1: kind is missing; {ONE_OF}"),
     ("[[fault]]\nkind = 'hang'\n[[fault]]\nkind = 'crash'", f"fault 2: kind = 'crash'; {ONE_OF}"),
     ("[[fault]]\nkind = ['hang']", f"fault 1: kind = ['hang']; {ONE_OF}"),
     ("[[fault]]\nkind = 'cut'", "fault 1, kind = 'cut': missing 1 required positional argument: 'at'"),
-    ("[[fault]]\nkind = 'cut'\nat = -1", "fault 1, kind = 'cut': at=-1: give 0 or more"),
+    ("[[fault]]\nkind = 'cut'\nat = -1", "fault 1, kind = 'cut': at=-1: must be 0 or more"),
     ("[[fault]]\nkind = 'cut'\nat = 1\nxyz = 1", "fault 1, kind = 'cut': got an unexpected keyword argument 'xyz'"),
-    ("[[fault]]\nkind = 'hang'\ntimes = '1'", "fault 1, kind = 'hang': times takes a whole number, not '1'"),
+    ("[[fault]]\nkind = 'hang'\ntimes = '1'", "fault 1, kind = 'hang': times must be a whole number, not '1'"),
     (
         "[[fault]]\nkind = 'status'\ncode = 500\nbody = 2025-01-01",
-        "fault 1, kind = 'status': body takes a str, bytes, or what JSON can say, not datetime.date(2025, 1, 1)",
+        "fault 1, kind = 'status': body must be a str, bytes or a JSON value, not datetime.date(2025, 1, 1)",
     ),
 ]
 
@@ -111,7 +111,7 @@ class TestReading:
         with pytest.raises(ValueError) as caught:
             read_faults(path)
 
-        assert str(caught.value).startswith(f"{path}: not TOML: ")
+        assert str(caught.value).startswith(f"{path}: not valid TOML: ")
 
 
 class TestCommand:

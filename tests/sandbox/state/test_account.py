@@ -44,7 +44,7 @@ def play(account, played):
     """Do what is asked, refused or not; return each server's statuses in order, and what was refused."""
     now, seen, refused = 0.0, {}, []
 
-    def look(moment):
+    def observe(moment):
         for server in account.servers(moment):
             history = seen.setdefault(server.id, [None])
             if history[-1] != server.status:
@@ -53,14 +53,14 @@ def play(account, played):
     for pause, name, which in played:
         ends = [server.ends_at for server in account.servers(now) if server.ends_at is not None]
         for moment in sorted(end for end in ends if end <= now + pause):
-            look(moment)
+            observe(moment)
         now += pause
-        look(now)
+        observe(now)
         try:
             do(account, name, which, now)
         except Refused as refusal:
             refused.append((name, refusal.status))
-        look(now)
+        observe(now)
     return now, seen, refused
 
 
@@ -154,4 +154,4 @@ def test_an_event_that_never_was_is_refused():
     with pytest.raises(ValueError) as caught:
         Account().apply(Event(0, "renamed", 1))
 
-    assert str(caught.value) == "no such event: 'renamed'"
+    assert str(caught.value) == "unknown kind of event: 'renamed'"

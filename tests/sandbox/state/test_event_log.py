@@ -16,7 +16,7 @@ import pytest
 from tests.helpers import ROOT
 from tests.sandbox.conftest import AUTHORIZED
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._api.endpoints import Asked, command
+from vpsorg_async.sandbox._api.endpoints import ApiRequest, command
 from vpsorg_async.sandbox._api.serializers import timestamp
 
 
@@ -26,7 +26,7 @@ FOUND = {"name": "a", "hostname": None, "location": "us-west", "plan_id": 1, "os
 
 def stop(sandbox):
     account, now = sandbox._backend.accounts[0], sandbox._clock.now()
-    command("stop")(Asked(account=account, now=now, url="", query={}, server_id="12345", body=b""))
+    command("stop")(ApiRequest(account=account, now=now, url="", query={}, server_id="12345", body=b""))
     sandbox._backend.save()
 
 
@@ -131,7 +131,9 @@ class TestState:
         with pytest.raises(ValueError) as caught:
             Sandbox(state=path)
 
-        assert str(caught.value) == f"{path}, line {len(before) + 1}: not an event of a sandbox"
+        assert (
+            str(caught.value) == f"{path}, line {len(before) + 1}: not an event of a sandbox; the file was not changed"
+        )
         assert path.read_bytes() == content
 
     @pytest.mark.parametrize("text", ["do not lose this", '{"name": "x"}', f"{CREATED}\nand this"])
@@ -154,7 +156,10 @@ class TestState:
         with pytest.raises(RuntimeError) as caught:
             stop(first)
 
-        assert str(caught.value) == f"{path}: another sandbox of this process has opened the file since"
+        assert str(caught.value) == (
+            f"{path}: another sandbox in this process has opened this file since; "
+            "use that one, or give each sandbox its own file"
+        )
         stop(second)
         assert [server["status"] for server in Sandbox(state=path).servers] == ["stopping"]
 
@@ -307,7 +312,7 @@ class TestKilled:
             kill(process)
 
         assert (second.returncode, second.stdout) == (1, "")
-        remark = "another process keeps a sandbox's accounts in this file"
+        remark = "another process has opened this state file; end it, or use another file"
         assert second.stderr == f"sandbox: {tmp_path / 'state'}: {remark}\n"
         assert (tmp_path / "state").read_bytes() == content
         with served(tmp_path / "state") as (_, client):

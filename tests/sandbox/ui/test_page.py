@@ -15,24 +15,24 @@ from hypothesis import strategies as st
 
 from tests.sandbox.conftest import MAKE
 from vpsorg_async.sandbox import Call, Sandbox
-from vpsorg_async.sandbox._ui.page import LONGEST, Seen, page
-from vpsorg_async.sandbox._ui.routes import MOST_LINES, MOST_SERVERS, by_address, seen
+from vpsorg_async.sandbox._ui.page import LONGEST, Snapshot, page
+from vpsorg_async.sandbox._ui.routes import MOST_LINES, MOST_SERVERS, is_local_host, snapshot_of
 from vpsorg_async.sandbox.faults import Fault
-from vpsorg_async.sandbox.faults._injector import Counted, Strike
+from vpsorg_async.sandbox.faults._injector import Counts, Injection
 
 
 pytestmark = pytest.mark.anyio
 
 SPEC = {"name": "web-server-02", "plan_id": 1, "os_id": 5, "location": "us-west"}
-EMPTY = Seen(
+EMPTY = Snapshot(
     now=0.0,
     speed=1.0,
     servers=[],
     server_count=0,
     faults=[],
     fault_count=0,
-    strikes=[],
-    strike_count=0,
+    injections=[],
+    injection_count=0,
     calls=[],
     call_count=0,
     is_token=lambda word: word in ("s3cret", "a/b=="),
@@ -184,11 +184,11 @@ class TestWhatItShows:
     async def test_the_speed_is_that_of_the_clock_that_runs(self):
         """In-process, served, and frozen."""
         sandbox = Sandbox()
-        speeds = [seen(sandbox._backend).speed]
+        speeds = [snapshot_of(sandbox._backend).speed]
         with sandbox.serve(speed=60):
-            speeds.append(seen(sandbox._backend).speed)
+            speeds.append(snapshot_of(sandbox._backend).speed)
             sandbox.freeze()
-            speeds.append(seen(sandbox._backend).speed)
+            speeds.append(snapshot_of(sandbox._backend).speed)
 
         assert speeds == [math.inf, 60, 0]
 
@@ -199,7 +199,7 @@ class TestWhatItShows:
     async def test_each_kind_of_fault_has_a_name(self, kind):
         fault = MAKE[kind](method="GET")
 
-        (row,) = Reading(page(attrs.evolve(EMPTY, faults=[(fault, Counted())]))).rows["faults"]
+        (row,) = Reading(page(attrs.evolve(EMPTY, faults=[(fault, Counts())]))).rows["faults"]
 
         assert row[0].startswith(kind.removesuffix("_after_commit") + "(")
         assert "method='GET'" in row[0]
@@ -215,7 +215,7 @@ def with_text(text):
     return Reading(
         page(
             attrs.evolve(
-                EMPTY, calls=[told], faults=[(fault, Counted())], strikes=[Strike(fault=fault, call=told, at=0.0)]
+                EMPTY, calls=[told], faults=[(fault, Counts())], injections=[Injection(fault=fault, call=told, at=0.0)]
             )
         )
     )
@@ -276,7 +276,7 @@ class TestLooking:
             await look(path, "POST")
 
         assert (sandbox.calls, sandbox.faults.log, sandbox._clock.now()) == ([], [], before)
-        assert {counted for _, counted in sandbox.faults.on()} == {Counted()}
+        assert {counted for _, counted in sandbox.faults.active()} == {Counts()}
 
     async def test_it_moves_no_clock_that_jumps(self):
         sandbox = Sandbox(servers=1)
@@ -359,7 +359,7 @@ class TestLooking:
     ],
 )
 def test_a_host_is_an_address_or_localhost(host, expected):
-    assert by_address(host) is expected
+    assert is_local_host(host) is expected
 
 
 def test_the_page_takes_nothing_from_elsewhere():

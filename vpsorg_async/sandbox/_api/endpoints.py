@@ -1,4 +1,4 @@
-"""The nine endpoints, and those of the vendor's own programs: each a plain function from a request to an answer."""
+"""Implement the nine documented endpoints, and those of the vendor's own programs, as plain functions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import attrs
 
 from .._state.account import STATUSES, TRANSITIONS, Account, Server
-from .._state.catalogue import FOR_SALE
+from .._state.catalogue import CATALOGUES
 from .._state.refusals import not_found, wrong_fields
-from . import validation as _bodies
-from .dialect import spoken
+from . import validation
+from .dialect import dialect_of
 
 
 PAGE_SIZE = 20
@@ -20,14 +20,18 @@ LARGEST_PAGE_SIZE = 100
 
 
 @attrs.frozen(kw_only=True)
-class Asked:
-    """A request that is allowed to be made.
+class ApiRequest:
+    """A request that has passed authentication.
 
     Attributes:
-        url: without its query.
-        server_id: as the path gives it; empty where the path has none.
-        headers: those that tell which dialect is spoken, by their names in lower case.
-        ends_in: the status in which a command is to end; `None`: where it should.
+        account: the account of its token.
+        now: the time, in sandbox seconds.
+        url: without the query.
+        query: the query parameters.
+        server_id: the id or UUID in the path; empty if the path has none.
+        body: the raw body.
+        headers: only those that decide the dialect, by their names in lower case.
+        ends_in: the status in which a command must end; `None` means the documented one.
     """
 
     account: Account
@@ -46,100 +50,100 @@ class Asked:
 
 
 @attrs.frozen
-class Answer:
-    """A status, and a body that is JSON or empty."""
+class ApiResponse:
+    """A status, and a body that is JSON or empty (`None`)."""
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
 
-Endpoint = Callable[[Asked], Answer]
+Endpoint = Callable[[ApiRequest], ApiResponse]
 
 
-def list_servers(asked: Asked) -> Answer:
-    """Answer one page, filtered."""
-    status, location = asked.query.get("status"), asked.query.get("location")
+def list_servers(request: ApiRequest) -> ApiResponse:
+    """Return one page of the servers that match the filters."""
+    status, location = request.query.get("status"), request.query.get("location")
     if status and status not in STATUSES:
         wrong = f"Select a valid choice. {status} is not one of the available choices."
         raise wrong_fields({"status": [wrong]})
-    listed = spoken(asked).listed
+    listed = dialect_of(request).listed
     if not status and not location:
-        # Only those on the page are looked at: a list of ten thousand is read by the page, a hundred times.
-        account, now = asked.account, asked.now
-        return _page(asked, len(account), lambda start, stop: map(listed, account.servers_between(start, stop, now)))
+        # Reads only the servers of the page: a list of ten thousand servers takes a hundred requests.
+        account, now = request.account, request.now
+        return _page(request, len(account), lambda start, stop: map(listed, account.servers_between(start, stop, now)))
     servers = [
         server
-        for server in asked.account.servers(asked.now)
+        for server in request.account.servers(request.now)
         if (not status or server.status == status) and (not location or server.location == location)
     ]
-    return _page(asked, len(servers), lambda start, stop: map(listed, servers[start:stop]))
+    return _page(request, len(servers), lambda start, stop: map(listed, servers[start:stop]))
 
 
-def create(asked: Asked) -> Answer:
-    """Begin a server."""
-    data = _bodies.parse(asked.body)
-    server = asked.account.create(_bodies.new_server(data), asked.now, asked.ends_in or "active")
-    return Answer(201, spoken(asked, data).created(server))
+def create(request: ApiRequest) -> ApiResponse:
+    """Create a server."""
+    data = validation.parse(request.body)
+    server = request.account.create(validation.new_server(data), request.now, request.ends_in or "active")
+    return ApiResponse(201, dialect_of(request, data).created(server))
 
 
-def show(asked: Asked) -> Answer:
-    """Answer everything about one server."""
-    return Answer(200, spoken(asked).detailed(asked.server, asked.now))
+def show(request: ApiRequest) -> ApiResponse:
+    """Return the details of one server."""
+    return ApiResponse(200, dialect_of(request).detailed(request.server, request.now))
 
 
-def replace(asked: Asked) -> Answer:
-    """Change all settings."""
-    return _change(asked, partial=False)
+def replace(request: ApiRequest) -> ApiResponse:
+    """Replace all settings."""
+    return _change(request, partial=False)
 
 
-def update(asked: Asked) -> Answer:
-    """Change the settings given."""
-    return _change(asked, partial=True)
+def update(request: ApiRequest) -> ApiResponse:
+    """Change the settings that the body contains."""
+    return _change(request, partial=True)
 
 
-def delete(asked: Asked) -> Answer:
-    """Delete for good."""
-    asked.account.delete(asked.server, asked.now)
-    return Answer(204)
+def delete(request: ApiRequest) -> ApiResponse:
+    """Delete a server permanently."""
+    request.account.delete(request.server, request.now)
+    return ApiResponse(204)
 
 
 def command(name: str) -> Endpoint:
-    """Return the endpoint that gives a server the command *name*."""
+    """Return the endpoint of the command *name*."""
 
-    def endpoint(asked: Asked) -> Answer:
-        return _commanded(asked, asked.server, name)
+    def endpoint(request: ApiRequest) -> ApiResponse:
+        return _execute_command(request, request.server, name)
 
     return endpoint
 
 
-def power(asked: Asked) -> Answer:
-    """Give a server the command that the body names, as the vendor's own newer clients do."""
-    server = asked.server
-    return _commanded(asked, server, _bodies.power_command(_bodies.parse(asked.body)))
+def power(request: ApiRequest) -> ApiResponse:
+    """Execute the command that the body names. The vendor's own newer clients use this endpoint."""
+    server = request.server
+    return _execute_command(request, server, validation.power_command(validation.parse(request.body)))
 
 
-def resize(asked: Asked) -> Answer:
-    """Give a server another plan, as the vendor's `vps-mcp` does."""
-    server = asked.server
-    server = asked.account.resize(server, _bodies.new_plan(_bodies.parse(asked.body)), asked.now)
-    return Answer(200, {**spoken(asked).accepted(server), "message": "Server is resized"})
+def resize(request: ApiRequest) -> ApiResponse:
+    """Change the plan of a server. The vendor's `vps-mcp` uses this endpoint."""
+    server = request.server
+    server = request.account.resize(server, validation.new_plan(validation.parse(request.body)), request.now)
+    return ApiResponse(200, {**dialect_of(request).accepted(server), "message": "Server is resized"})
 
 
 def copy(what: str) -> Endpoint:
-    """Return the endpoint that says that a *what* of a server is made; no call that is known would list it."""
+    """Return the endpoint that accepts a backup or snapshot (*what*); no known endpoint lists them."""
 
-    def endpoint(asked: Asked) -> Answer:
-        return Answer(200, {**spoken(asked).accepted(asked.server), "message": f"{what} is being made"})
+    def endpoint(request: ApiRequest) -> ApiResponse:
+        return ApiResponse(200, {**dialect_of(request).accepted(request.server), "message": f"{what} is being made"})
 
     return endpoint
 
 
 def catalogue(items: Sequence[dict[str, Any]]) -> Endpoint:
-    """Return the endpoint that answers one page of *items*."""
+    """Return the endpoint that returns one page of *items*."""
 
-    def endpoint(asked: Asked) -> Answer:
-        return _page(asked, len(items), lambda start, stop: items[start:stop])
+    def endpoint(request: ApiRequest) -> ApiResponse:
+        return _page(request, len(items), lambda start, stop: items[start:stop])
 
     return endpoint
 
@@ -152,44 +156,49 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/servers/{server_id}/resize/": {"POST": resize},
     "/servers/{server_id}/backup/": {"POST": copy("Backup")},
     "/servers/{server_id}/snapshot/": {"POST": copy("Snapshot")},
-    **{f"/{name}/": {"GET": catalogue(items)} for name, items in FOR_SALE.items()},
+    **{f"/{name}/": {"GET": catalogue(items)} for name, items in CATALOGUES.items()},
 }
-"""Every path below the base path, and what answers each method."""
+"""Every path below the base path, with the endpoint of each method."""
 
 
-def link_to(asked: Asked, page: int) -> str:
-    """Return the URL of that page of the list that was asked for."""
-    query = {name: value for name, value in asked.query.items() if name != "page"}
-    return f"{asked.url}?{urlencode(query | ({'page': str(page)} if page > 1 else {}))}".removesuffix("?")
+def link_to(request: ApiRequest, page: int) -> str:
+    """Return the URL of *page* of the list that was requested."""
+    query = {name: value for name, value in request.query.items() if name != "page"}
+    return f"{request.url}?{urlencode(query | ({'page': str(page)} if page > 1 else {}))}".removesuffix("?")
 
 
-def _commanded(asked: Asked, server: Server, name: str) -> Answer:
-    return Answer(200, spoken(asked).accepted(asked.account.command(server, name, asked.now, asked.ends_in)))
+def _execute_command(request: ApiRequest, server: Server, name: str) -> ApiResponse:
+    changed = request.account.command(server, name, request.now, request.ends_in)
+    return ApiResponse(200, dialect_of(request).accepted(changed))
 
 
-def _change(asked: Asked, *, partial: bool) -> Answer:
-    server = asked.server
-    changes = _bodies.read(_bodies.SETTINGS, _bodies.parse(asked.body), partial=partial)
-    return Answer(200, spoken(asked).detailed(asked.account.change(server, changes, asked.now), asked.now))
+def _change(request: ApiRequest, *, partial: bool) -> ApiResponse:
+    server = request.server
+    changes = validation.read(validation.SETTINGS, validation.parse(request.body), partial=partial)
+    changed = request.account.change(server, changes, request.now)
+    return ApiResponse(200, dialect_of(request).detailed(changed, request.now))
 
 
-def _page(asked: Asked, count: int, between: Callable[[int, int], Iterable[dict[str, Any]]]) -> Answer:
-    size = min(_whole(asked.query.get("page_size")) or PAGE_SIZE, LARGEST_PAGE_SIZE)
+def _page(request: ApiRequest, count: int, items: Callable[[int, int], Iterable[dict[str, Any]]]) -> ApiResponse:
+    size = min(_whole_number(request.query.get("page_size")) or PAGE_SIZE, LARGEST_PAGE_SIZE)
     last = max(1, -(-count // size))
-    asked_page = asked.query.get("page", "1")
-    page = last if asked_page == "last" else _whole(asked_page)
+    wanted = request.query.get("page", "1")
+    page = last if wanted == "last" else _whole_number(wanted)
     if not 1 <= page <= last:
         raise not_found("Invalid page.")
-    links = {
-        "next": link_to(asked, page + 1) if page < last else None,
-        "previous": link_to(asked, page - 1) if page > 1 else None,
+    # The documentation has no pages: a response to a request without them, which fits one page, has no links.
+    paged = last > 1 or bool(request.query.keys() & {"page", "page_size"})
+    links = _links(request, page, last) if paged else {}
+    return ApiResponse(200, {"count": count, **links, "results": list(items((page - 1) * size, page * size))})
+
+
+def _links(request: ApiRequest, page: int, last: int) -> dict[str, str | None]:
+    return {
+        "next": link_to(request, page + 1) if page < last else None,
+        "previous": link_to(request, page - 1) if page > 1 else None,
     }
-    if last == 1 and not asked.query.keys() & {"page", "page_size"}:
-        # All that the documentation knows: where paging plays no part the answer has no trace of it.
-        links = {}
-    return Answer(200, {"count": count, **links, "results": list(between((page - 1) * size, page * size))})
 
 
-def _whole(text: str | None) -> int:
-    """Return the number that *text* writes; 0 where it writes none."""
+def _whole_number(text: str | None) -> int:
+    """Return the number that *text* contains, or 0."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0  # noqa: PLR2004

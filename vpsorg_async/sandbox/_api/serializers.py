@@ -1,4 +1,4 @@
-"""Servers as the contract's JSON: list, create, detail and action, field for field. Pure."""
+"""Convert servers to the documented JSON of list, create, detail and action."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import zlib
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
-from .._state.catalogue import PLANS, SYSTEMS, moment
+from .._state.catalogue import PLANS, SYSTEMS, utc_time
 
 
 if TYPE_CHECKING:
     from .._state.account import Server
 
 
-_FEW_ADDRESSES = IPv4Address("203.0.113.10")  # TEST-NET-3 (RFC 5737), as in the contract's examples
-_MANY_ADDRESSES = IPv4Address("198.18.0.0")  # for benchmarks (RFC 2544): room for 131,072 servers
+_FEW_ADDRESSES = IPv4Address("203.0.113.10")  # TEST-NET-3 (RFC 5737), as in the documented examples
+_MANY_ADDRESSES = IPv4Address("198.18.0.0")  # reserved for benchmarks (RFC 2544); enough for 131,072 servers
 _FEW = 245
 
 
 def timestamp(seconds: float) -> str:
-    """Return sandbox *seconds* as the API writes a time: ISO 8601, whole seconds, `Z`."""
-    return moment(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return the sandbox time *seconds* in the format of the API: ISO 8601, whole seconds, `Z`."""
+    return utc_time(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def listed(server: Server) -> dict[str, Any]:
-    """Return *server* as an item of the list."""
+    """Return *server* as an item of a list ("List servers")."""
     plan = PLANS[server.plan_id]
     return {
         "id": server.id,
@@ -42,7 +42,7 @@ def listed(server: Server) -> dict[str, Any]:
 
 
 def created(server: Server) -> dict[str, Any]:
-    """Return *server* as the answer to its create."""
+    """Return *server* as the response to its create ("Create server")."""
     return {
         **listed(server),
         "backups_enabled": server.backups_enabled,
@@ -51,7 +51,7 @@ def created(server: Server) -> dict[str, Any]:
 
 
 def detailed(server: Server, now: float) -> dict[str, Any]:
-    """Return *server* as the detail endpoint gives it at *now*."""
+    """Return *server* with all its details at the time *now* ("Get server details")."""
     return {
         **listed(server),
         "ipv6_address": ipv6_address(server),
@@ -62,7 +62,7 @@ def detailed(server: Server, now: float) -> dict[str, Any]:
 
 
 def accepted(server: Server) -> dict[str, Any]:
-    """Return the answer to a command that *server* has just been given."""
+    """Return the response to the command that *server* has just received."""
     return {
         "status": "success",
         "message": f"Server is {server.status}",
@@ -71,19 +71,19 @@ def accepted(server: Server) -> dict[str, Any]:
 
 
 def ip_address(server: Server) -> str | None:
-    """Return the IPv4 address of *server*; it has none yet while it is provisioned."""
+    """Return the IPv4 address of *server*; `None` while it is provisioned."""
     if server.status == "provisioning":
         return None
     return str((_FEW_ADDRESSES if server.number < _FEW else _MANY_ADDRESSES) + server.number)
 
 
 def ipv6_address(server: Server) -> str | None:
-    """Return the IPv6 address of *server*; it has none yet while it is provisioned."""
+    """Return the IPv6 address of *server*; `None` while it is provisioned."""
     return None if server.status == "provisioning" else f"2001:0db8::{server.number + 1:x}"
 
 
 def _resource_usage(server: Server, now: float) -> dict[str, Any]:
-    """Return figures that move with time, as a running server's do, and are the same for the same moment."""
+    """Return figures that change with time, as those of a running server do; the same time gives the same figures."""
     plan = PLANS[server.plan_id]
     running = server.status == "active"
     chance = zlib.crc32(f"{server.id}/{int(now)}".encode()) / 2**32

@@ -1,4 +1,4 @@
-"""What a request's body must hold, in one table for each kind of it. Pure."""
+"""Validate the bodies of requests by a table of fields for each kind of body."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 import attrs
 
-from .._state.catalogue import LOCATIONS, PLANS, SYSTEMS, plan_by_uuid, system_by_uuid
+from .._state.catalogue import LOCATIONS, PLANS, SYSTEMS, plan_in_dialect, system_in_dialect
 from .._state.refusals import detail, wrong_fields
 
 
-_NAME = re.compile(r"[A-Za-z0-9-]{1,63}")
+NAME = re.compile(r"[A-Za-z0-9-]{1,63}")
 _HOSTNAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
-_FQDN = re.compile(r"(?=.{1,253}\Z)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*")
+FQDN = re.compile(r"(?=.{1,253}\Z)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*")
 
 Check = Callable[[Any], str | None]
-"""Says what is wrong with a value, in Django REST framework's words where it has some; `None`: nothing."""
+"""Returns what is wrong with a value, in the words of Django REST framework if it has some; `None` if it is valid."""
 
 
 @attrs.frozen
@@ -87,8 +87,8 @@ def _boolean(value: Any) -> str | None:
     return None if isinstance(value, bool) else "Must be a valid boolean."
 
 
-_name = _text(_NAME, "Enter a valid name of at most 63 letters, digits and hyphens.")
-_hostname = _text(_FQDN, "Enter a valid fully qualified domain name.")
+_name = _text(NAME, "Enter a valid name of at most 63 letters, digits and hyphens.")
+_hostname = _text(FQDN, "Enter a valid fully qualified domain name.")
 
 CREATE: dict[str, Field] = {
     "name": Field(_name),
@@ -100,8 +100,8 @@ CREATE: dict[str, Field] = {
     "backups_enabled": Field(_boolean, required=False, default=False),
 }
 
-_PLANS = {plan_by_uuid(plan_id)["uuid"]: plan_id for plan_id in PLANS}
-_VERSIONS = {system_by_uuid(os_id)[1]["uuid"]: os_id for os_id in SYSTEMS}
+_PLANS = {plan_in_dialect(plan_id)["uuid"]: plan_id for plan_id in PLANS}
+_VERSIONS = {system_in_dialect(os_id)[1]["uuid"]: os_id for os_id in SYSTEMS}
 _PLACES = {location["id"]: code for code, location in LOCATIONS.items()}
 
 CREATE_BY_UUID: dict[str, Field] = {
@@ -111,7 +111,7 @@ CREATE_BY_UUID: dict[str, Field] = {
     "os_version": Field(_uuid(_VERSIONS)),
     "ssh_keys": Field(_uuids, required=False, default=()),
 }
-"""The body of a create as `vps-mcp` sends it."""
+"""The body of a create in the shape that `vps-mcp` 0.1.0 sends."""
 
 RESIZE: dict[str, Field] = {"plan": Field(_uuid(_PLANS))}
 
@@ -125,7 +125,7 @@ _POWER = {"start": "start", "stop": "stop", "restart": "reboot", "hard_stop": "s
 
 
 def parse(body: bytes) -> Any:
-    """Return *body* read as JSON, an empty one as `{}`; refuse with 400."""
+    """Return *body* parsed as JSON, and `{}` for an empty one; refuse with 400."""
     if not body:
         return {}
     try:
@@ -135,28 +135,28 @@ def parse(body: bytes) -> Any:
 
 
 def is_by_uuid(data: Any) -> bool:
-    """Return whether *data* is a body of create as the vendor's own programs send it: no `name`, and what they name."""
+    """Return whether *data* creates a server in the vendor's dialect: no `name`, but `plan` or `os_version`."""
     return isinstance(data, dict) and "name" not in data and not data.keys().isdisjoint({"plan", "os_version"})
 
 
 def new_server(data: Any) -> dict[str, Any]:
-    """Return what the documented body of a create, or that of the vendor's own programs, says; refuse with 400."""
+    """Return the fields of a create, from a body of either dialect; refuse with 400."""
     if not is_by_uuid(data):
         return read(CREATE, data)
-    given = read(CREATE_BY_UUID, data)
+    fields = read(CREATE_BY_UUID, data)
     return {
-        "name": given["hostname"].partition(".")[0],
-        "plan_id": _PLANS[given["plan"].lower()],
-        "os_id": _VERSIONS[given["os_version"].lower()],
-        "location": _PLACES[given["location"]],
-        "hostname": given["hostname"],
+        "name": fields["hostname"].partition(".")[0],
+        "plan_id": _PLANS[fields["plan"].lower()],
+        "os_id": _VERSIONS[fields["os_version"].lower()],
+        "location": _PLACES[fields["location"]],
+        "hostname": fields["hostname"],
         "ssh_key_id": None,
         "backups_enabled": False,
     }
 
 
 def read(fields: Mapping[str, Field], data: Any, *, partial: bool = False) -> dict[str, Any]:
-    """Return what *data* gives for *fields*, defaults filled in unless *partial*; refuse with 400."""
+    """Return the values of *fields* in *data*, with defaults unless *partial*; refuse with 400."""
     if not isinstance(data, dict):
         kind = type(data).__name__
         raise wrong_fields({"non_field_errors": [f"Invalid data. Expected a dictionary, but got {kind}."]})
@@ -167,12 +167,12 @@ def read(fields: Mapping[str, Field], data: Any, *, partial: bool = False) -> di
 
 
 def new_plan(data: Any) -> int:
-    """Return the plan that the body of the vendor's own `resize/` call names; refuse with 400."""
+    """Return the plan id in the body of the vendor's own `resize/` endpoint; refuse with 400."""
     return _PLANS[read(RESIZE, data)["plan"].lower()]
 
 
 def power_command(data: Any) -> str:
-    """Return the command that the body of the vendor's own `power/` call means; refuse with 400."""
+    """Return the command in the body of the vendor's own `power/` endpoint; refuse with 400."""
     asked = data.get("action") if isinstance(data, dict) else None
     if asked is None:
         raise wrong_fields({"action": ["This field is required."]})

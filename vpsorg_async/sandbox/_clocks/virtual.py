@@ -1,17 +1,4 @@
-"""The clock that jumps to the next thing due when everything that goes by it sleeps.
-
-When the jumping clock jumps
-----------------------------
-Sleeps and the deadlines of scopes are entries of one heap. One of the tasks asleep, the one that came first, *drives*;
-there is no background task. The driver jumps to the heap's next entry when
-
-1. the clock is not frozen, and there is an entry,
-2. no exchange is being answered (`answering`), save by a handler that itself sleeps on this clock, and
-3. nothing has slept, woken, begun or ended for `QUIET` turns of the event loop.
-
-While one of the first two does not hold the driver waits for an event, and costs nothing. Only tasks in `sleep` drive:
-where there are deadlines alone, somebody is doing something else, and time waits for him.
-"""
+"""Provide a virtual clock that jumps to the next due time when every task that uses it sleeps."""
 
 from __future__ import annotations
 
@@ -26,7 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from .scaled import checked
+from .interface import checked_seconds
 
 
 if TYPE_CHECKING:
@@ -37,19 +24,19 @@ if TYPE_CHECKING:
 
 
 QUIET = 8
-"""Turns of the event loop without a sign of life before the clock jumps.
+"""Turns of the event loop without activity before the clock jumps.
 
-In a turn every task that can run runs, so what this allows for is the longest chain of tasks waking tasks between two
-uses of the clock. Measured on asyncio, uvloop and trio: an event takes 1 turn, a `gather` or task group that ends 3
-(its last task, what notes that, the task that waits), two inside one another take 6; two events more make 8.
-A chain that is longer loses no wakeup: it sees a later time than it might have.
+Every task that can run runs in each turn. The number therefore limits how long a chain of tasks that wake each other
+may be between two uses of the clock. Measured on asyncio, uvloop and trio: an event takes 1 turn; the end of a `gather`
+or task group takes 3 (its last task, the callback, the waiting task), and two nested ones take 6. With two more events
+that makes 8. A longer chain loses no wakeup: it only sees a later time than it might have.
 """
 
 _answering_on: ContextVar[VirtualClock | None] = ContextVar("_answering_on", default=None)
 
 
 class _Entry:
-    """Something due at a time; `gone` once it has been reached, or nobody waits for it any longer."""
+    """Something that is due at a time; `gone` once that time has come or the entry is no longer needed."""
 
     __slots__ = ("due", "gone")
 
@@ -70,11 +57,11 @@ class _Sleeper(_Entry):
         self.event = anyio.Event()
 
     def reach(self) -> None:
-        self._clock._rouse(self)  # noqa: SLF001 -- two halves of one thing
+        self._clock._wake(self)  # noqa: SLF001 -- two halves of one thing
 
 
 class _Deadline(_Entry):
-    """A scope with an entry in the heap for as long as it is entered."""
+    """A cancel scope that has an entry in the heap while it is entered."""
 
     __slots__ = ("_clock", "_scope")
 
@@ -99,9 +86,20 @@ class _Deadline(_Entry):
 
 
 class VirtualClock:
-    """A clock whose time passes only when everything that goes by it sleeps, and then at once.
+    """A clock whose time passes only when every task that uses it sleeps, and then at once.
 
-    For the tasks of one event loop; every method but `sleep` is a plain function and changes all it changes at once.
+    Sleeps and the deadlines of scopes are entries of one heap. The task that has been asleep the longest is the leader;
+    there is no background task. The leader jumps to the next entry of the heap when
+
+    1. the clock is not frozen, and there is an entry,
+    2. no request is being answered (`answering`), except by a handler that itself sleeps on this clock, and
+    3. no task has begun or ended a sleep, a scope or a request for `QUIET` turns of the event loop.
+
+    While one of the first two conditions is false, the leader waits for an event and uses no CPU. Only a task in
+    `sleep` can lead: if there are only deadlines, some task is doing other work, and time waits for it.
+
+    The clock belongs to the tasks of one event loop. Every method except `sleep` is a plain function that makes its
+    whole change without an await.
     """
 
     def __init__(self, start: float = 0.0) -> None:
@@ -111,12 +109,12 @@ class VirtualClock:
         self._gone = 0
         self._added = 0
         self._sleepers: OrderedDict[_Sleeper, None] = OrderedDict()
-        self._driver: _Sleeper | None = None
+        self._leader: _Sleeper | None = None
         self._answering = 0
-        self._signs_of_life = 0
+        self._activity = 0
 
     def now(self) -> float:
-        """Return the sandbox's seconds."""
+        """Return the time in sandbox seconds."""
         return self._now
 
     async def sleep(self, seconds: float) -> None:
@@ -126,44 +124,44 @@ class VirtualClock:
             return
         with self._asleep(seconds) as sleeper:
             while not sleeper.gone:
-                if self._driver is sleeper:
-                    await self._drive(sleeper)
+                if self._leader is sleeper:
+                    await self._lead(sleeper)
                 else:
                     await sleeper.event.wait()
 
     def move_on_after(self, seconds: float | None) -> AbstractContextManager[Scope]:
-        """Return a scope that is cancelled when *seconds* have passed on this clock; `None`: never by itself."""
+        """Return a scope that is cancelled when *seconds* have passed on this clock; `None` means no deadline."""
         if seconds is None:
             return anyio.CancelScope()
         return _Deadline(self._now + seconds, self)
 
     def advance(self, seconds: float) -> None:
-        """Let *seconds* pass now, and wake what is due by then, in order of due time."""
-        self._reach(self._now + checked(seconds))
+        """Let *seconds* pass now, and wake what is due by then in order of due time."""
+        self._reach(self._now + checked_seconds(seconds))
 
     def freeze(self) -> None:
-        """Let time pass by `advance` alone from now on."""
+        """Stop time; from now on only `advance` moves it."""
         self._frozen = True
 
     @property
     def frozen(self) -> bool:
-        """Whether time passes by `advance` alone."""
+        """Whether only `advance` moves time."""
         return self._frozen
 
     @property
     def speed(self) -> float:
-        """Seconds of the sandbox in a real one: none, or as many as it takes."""
+        """Sandbox seconds per real second: 0 while the clock is frozen, else infinite."""
         return 0.0 if self._frozen else math.inf
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Hold time still while the calling task answers an exchange, save while it sleeps on this clock itself."""
+        """Hold time still while the current task answers a request, except while that task sleeps on this clock."""
         token = _answering_on.set(self)
-        self._exchanges(1)
+        self._count_requests(1)
         try:
             yield
         finally:
-            self._exchanges(-1)
+            self._count_requests(-1)
             _answering_on.reset(token)
 
     @contextmanager
@@ -172,29 +170,29 @@ class VirtualClock:
         sleeper = _Sleeper(self._now + seconds, self)
         self._sleepers[sleeper] = None
         self._add(sleeper)
-        self._appoint()
+        self._choose_leader()
         if answering:
-            self._exchanges(-1)
+            self._count_requests(-1)
         try:
             yield sleeper
         finally:
             if answering:
-                self._exchanges(1)
+                self._count_requests(1)
             self._drop(sleeper)
-            self._rouse(sleeper)
-            self._appoint()
+            self._wake(sleeper)
+            self._choose_leader()
 
-    async def _drive(self, driver: _Sleeper) -> None:
+    async def _lead(self, leader: _Sleeper) -> None:
         quiet = 0
-        while not driver.gone:
+        while not leader.gone:
             if not self._may_jump():
-                driver.event = anyio.Event()
-                await driver.event.wait()
+                leader.event = anyio.Event()
+                await leader.event.wait()
                 quiet = 0
                 continue
-            before = self._signs_of_life
+            before = self._activity
             await anyio.lowlevel.checkpoint()
-            quiet = quiet + 1 if self._signs_of_life == before else 0
+            quiet = quiet + 1 if self._activity == before else 0
             if quiet >= QUIET and self._may_jump():
                 self._reach(self._heap[0][0])
                 quiet = 0
@@ -209,7 +207,7 @@ class VirtualClock:
 
     def _reach(self, moment: float) -> None:
         self._now = moment
-        self._signs_of_life += 1
+        self._activity += 1
         while self._heap and self._heap[0][0] <= moment:
             entry = heapq.heappop(self._heap)[2]
             if entry.gone:
@@ -217,49 +215,49 @@ class VirtualClock:
             else:
                 entry.gone = True
                 entry.reach()
-        self._appoint()
+        self._choose_leader()
 
-    def _rouse(self, sleeper: _Sleeper) -> None:
+    def _wake(self, sleeper: _Sleeper) -> None:
         self._sleepers.pop(sleeper, None)
-        if self._driver is sleeper:
-            self._driver = None
+        if self._leader is sleeper:
+            self._leader = None
         sleeper.event.set()
 
-    def _appoint(self) -> None:
-        """Let the sleeper that came first drive. Called after each change, so that while any sleeps, one drives."""
-        if self._driver is None and self._sleepers:
-            self._driver = next(iter(self._sleepers))
-            self._driver.event.set()
+    def _choose_leader(self) -> None:
+        """Make the first sleeper the leader. Called after each change, so that there is one while any task sleeps."""
+        if self._leader is None and self._sleepers:
+            self._leader = next(iter(self._sleepers))
+            self._leader.event.set()
 
     def _add(self, entry: _Entry) -> None:
-        self._signs_of_life += 1
+        self._activity += 1
         if entry.due <= self._now:
             entry.gone = True
             entry.reach()
         elif entry.due < math.inf:
             self._added += 1
             heapq.heappush(self._heap, (entry.due, self._added, entry))
-            self._stir()
+            self._notify_leader()
 
     def _drop(self, entry: _Entry) -> None:
-        self._signs_of_life += 1
+        self._activity += 1
         if entry.gone:
             return
         entry.gone = True
         if entry.due < math.inf:
             self._gone += 1
-        # Entries of calls that ended long before their deadline would else stay until time gets there.
+        # Without this, the entries of calls that ended long before their deadline stay until time reaches it.
         if self._gone > 100 and self._gone * 2 > len(self._heap):  # noqa: PLR2004
             self._heap = [item for item in self._heap if not item[2].gone]
             heapq.heapify(self._heap)
             self._gone = 0
 
-    def _exchanges(self, change: int) -> None:
+    def _count_requests(self, change: int) -> None:
         self._answering += change
-        self._signs_of_life += 1
-        self._stir()
+        self._activity += 1
+        self._notify_leader()
 
-    def _stir(self) -> None:
-        """Let a driver that waits look again whether it may jump."""
-        if self._driver is not None and not self._answering and not self._frozen:
-            self._driver.event.set()
+    def _notify_leader(self) -> None:
+        """Let a waiting leader check again whether it may jump."""
+        if self._leader is not None and not self._answering and not self._frozen:
+            self._leader.event.set()

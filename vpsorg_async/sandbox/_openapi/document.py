@@ -1,7 +1,4 @@
-"""The API as an OpenAPI 3.1 document, made from the tables by which the sandbox answers. Pure.
-
-What the tables do not say is said here, of the nine documented endpoints; any other in `ENDPOINTS` gets a plain entry.
-"""
+"""Build the OpenAPI 3.1 document of the API from the tables that the sandbox itself uses."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from .._api.endpoints import ENDPOINTS, LARGEST_PAGE_SIZE, PAGE_SIZE
-from .._api.validation import _FQDN, _NAME, CREATE, SETTINGS, Field
+from .._api.validation import CREATE, FQDN, NAME, SETTINGS, Field
 from .._state.account import LASTING, STATUSES
 from .._state.catalogue import LOCATIONS, PLANS, SYSTEMS
 from . import examples
@@ -27,25 +24,25 @@ SERVER_PATH = "/servers/{server_id}/"
 
 @attrs.frozen(kw_only=True)
 class Operation:
-    """What the document says of one endpoint.
+    """The description of one documented endpoint, as far as the tables do not contain it.
 
     Attributes:
-        name: its `operationId`.
+        name: the `operationId`.
         summary: one line.
-        status: of its success.
-        answer: the schema of that answer's body; `None`: it has none.
-        example: of that answer.
-        body: the schema of the request's body; `None`: it takes none.
-        body_example: of the request's body.
-        query: its parameters.
-        refusals: the statuses that it may answer otherwise, save 401.
-        links: what can be asked of the server that it answers.
+        status: the status of a success.
+        response: the schema of the body of a success; `None` for no body.
+        example: an example of that body.
+        body: the schema of the request's body; `None` for no body.
+        body_example: an example of the request's body.
+        query: the query parameters.
+        refusals: the statuses of refusals, except 401.
+        links: the operations on the server in the response.
     """
 
     name: str
     summary: str
     status: int = 200
-    answer: str | None
+    response: str | None
     example: Any = None
     body: str | None = None
     body_example: Any = None
@@ -55,21 +52,21 @@ class Operation:
 
 
 def document() -> Json:
-    """Return the document, JSON-ready."""
+    """Return the document, ready for JSON."""
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "VPS.org servers API",
             "version": "1",
-            "summary": "As the sandbox of vpsorg_async answers it.",
-            "description": "A method that a path does not have is answered 405, with `Allow`.",
+            "summary": "The API as the sandbox of vpsorg_async implements it.",
+            "description": "A method that a path does not have is refused with 405 and the header `Allow`.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/api/v1", "description": "The sandbox that serves this document."}],
         "security": [{"token": []}],
         "tags": [
-            {"name": "servers", "description": "What VPS.org documents."},
-            {"name": "undocumented", "description": "What else its own programs ask."},
+            {"name": "servers", "description": "The endpoints that VPS.org documents."},
+            {"name": "undocumented", "description": "Other endpoints that VPS.org's own programs use."},
         ],
         "paths": {path: _path_item(path, methods) for path, methods in ENDPOINTS.items()},
         "components": {
@@ -83,7 +80,7 @@ def document() -> Json:
 
 
 def body_schema(fields: Mapping[str, Field], *, partial: bool = False) -> Json:
-    """Return the schema of a body of *fields*; *partial*: any of them."""
+    """Return the schema of a body with *fields*; none of them is required if *partial*."""
     required = [name for name, field in fields.items() if field.required and not partial]
     properties = {name: dict(_properties(name, field)) for name, field in fields.items()}
     return {"type": "object", "properties": properties, **({"required": required} if required else {})}
@@ -127,18 +124,18 @@ def _operation(path: str, method: str) -> Json:
 def _request(known: Operation) -> Json:
     schema = known.body or ""
     content = {"schema": _ref("schemas", schema), "example": known.body_example}
-    # No body is read as `{}`.
+    # An empty body is read as `{}`.
     return {"required": "required" in SCHEMAS[schema], "content": {"application/json": content}}
 
 
 def _success(known: Operation) -> Json:
-    answer: Json = {"description": known.summary, "headers": _headers("Date", "X-Request-ID")}
-    if known.answer is not None:
-        content = {"schema": _ref("schemas", known.answer), "example": known.example}
-        answer["content"] = {"application/json": content}
+    response: Json = {"description": known.summary, "headers": _headers("Date", "X-Request-ID")}
+    if known.response is not None:
+        content = {"schema": _ref("schemas", known.response), "example": known.example}
+        response["content"] = {"application/json": content}
     if known.links:
-        answer["links"] = dict(known.links)
-    return answer
+        response["links"] = dict(known.links)
+    return response
 
 
 def _refusal(status: int) -> Json:
@@ -175,19 +172,19 @@ _ID = {"type": "integer", "minimum": 1}
 _MAYBE_TEXT = {"type": ["string", "null"]}
 _LINK = {"type": ["string", "null"], "format": "uri"}
 
-# The lookahead for the length is said by `maxLength`; `\Z` is Python's alone.
-_HOSTNAME_PATTERN = "^" + _FQDN.pattern.removeprefix(r"(?=.{1,253}\Z)") + "$"
+# `maxLength` replaces the lookahead for the length, whose `\Z` only Python knows.
+_HOSTNAME_PATTERN = "^" + FQDN.pattern.removeprefix(r"(?=.{1,253}\Z)") + "$"
 
 VALUES: dict[str, Json] = {
-    "name": {"type": "string", "pattern": f"^{_NAME.pattern}$", "description": "Letters, digits and hyphens."},
+    "name": {"type": "string", "pattern": f"^{NAME.pattern}$", "description": "Letters, digits and hyphens."},
     "plan_id": {"type": "integer", "enum": list(PLANS), "description": "The VPS plan."},
     "os_id": {"type": "integer", "enum": list(SYSTEMS), "description": "The operating system."},
-    "location": {"type": "string", "enum": list(LOCATIONS), "description": "The datacenter's code."},
+    "location": {"type": "string", "enum": list(LOCATIONS), "description": "The code of the datacenter."},
     "hostname": {"type": "string", "pattern": _HOSTNAME_PATTERN, "maxLength": 253, "description": "An FQDN."},
     "ssh_key_id": {"type": "integer", "minimum": 1, "description": "The SSH key to install."},
-    "backups_enabled": {"type": "boolean", "description": "Whether backups are made by themselves."},
+    "backups_enabled": {"type": "boolean", "description": "Whether automatic backups are made."},
 }
-"""What a field of a body may be, by its name; a field that is not here may be anything."""
+"""The schema of each field of a body by its name; any other field may have any value."""
 
 _PLAN = {"id": _ID, "name": _TEXT, "vcpus": _ID, "memory": _ID, "storage": _ID}
 
@@ -253,17 +250,22 @@ SCHEMAS: dict[str, Json] = {
 
 _DETAIL = _ref("schemas", "Detail")
 _REFUSALS: dict[int, tuple[str, Json, Json, Sequence[str]]] = {
-    400: ("What was asked for cannot be.", {"anyOf": [_DETAIL, _ref("schemas", "WrongFields")]}, examples.WRONG, ()),
-    401: ("No token, or a wrong one.", _DETAIL, examples.NO_TOKEN, ("WWW-Authenticate",)),
-    402: ("The credits are used up.", _DETAIL, examples.NO_CREDITS, ()),
-    403: ("The token may only read.", _DETAIL, examples.READ_ONLY, ()),
-    404: ("There is no such server, or no such page.", _DETAIL, examples.NOT_FOUND, ()),
+    400: (
+        "The request is invalid, or the server's status does not allow it.",
+        {"anyOf": [_DETAIL, _ref("schemas", "WrongFields")]},
+        examples.WRONG,
+        (),
+    ),
+    401: ("The token is missing or wrong.", _DETAIL, examples.NO_TOKEN, ("WWW-Authenticate",)),
+    402: ("No credits are left.", _DETAIL, examples.NO_CREDITS, ()),
+    403: ("The token is read-only.", _DETAIL, examples.READ_ONLY, ()),
+    404: ("The server or page does not exist.", _DETAIL, examples.NOT_FOUND, ()),
     405: ("The path does not have this method.", _DETAIL, examples.NOT_ALLOWED, ("Allow",)),
 }
 
 _HEADERS: Json = {
-    "Date": {"description": "The sandbox's time.", "schema": _TEXT},
-    "X-Request-ID": {"description": "Of this answer alone.", "schema": _TEXT},
+    "Date": {"description": "The time of the sandbox.", "schema": _TEXT},
+    "X-Request-ID": {"description": "The id of this request.", "schema": _TEXT},
     "WWW-Authenticate": {"schema": {"const": "Bearer"}},
     "Allow": {"description": "The methods that the path has.", "schema": _TEXT},
 }
@@ -272,7 +274,7 @@ _SERVER_ID: Json = {
     "name": "server_id",
     "in": "path",
     "required": True,
-    "description": "The server's id. Its UUID serves as well.",
+    "description": "The id or UUID of the server.",
     "schema": {"anyOf": [_ID, {"type": "string", "format": "uuid"}]},
     "example": 12345,
 }
@@ -281,25 +283,25 @@ _LIST_QUERY: Sequence[Json] = (
     {
         "name": "status",
         "in": "query",
-        "description": f"Only servers of this status; documented are {', '.join(LASTING)}. Empty is any.",
+        "description": f"Only servers with this status; documented are {', '.join(LASTING)}. Empty means any.",
         "schema": {"type": "string", "enum": ["", *STATUSES]},
     },
     {
         "name": "location",
         "in": "query",
-        "description": "Only servers of this datacenter; of one that does not exist, none. Empty is any.",
+        "description": "Only servers in this datacenter; an unknown one gives an empty list. Empty means any.",
         "schema": _TEXT,
     },
     {
         "name": "page",
         "in": "query",
-        "description": "From 1, or `last`; past the last one is 404.",
+        "description": "From 1, or `last`. A page after the last one is 404.",
         "schema": {"anyOf": [_ID, {"const": "last"}]},
     },
     {
         "name": "page_size",
         "in": "query",
-        "description": f"At most {LARGEST_PAGE_SIZE}; {PAGE_SIZE} where this is no number.",
+        "description": f"At most {LARGEST_PAGE_SIZE}; {PAGE_SIZE} if the value is not a number.",
         "schema": _TEXT,
     },
 )
@@ -311,7 +313,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/servers/"): Operation(
         name="list_servers",
         summary="List all servers of the account",
-        answer="ServerList",
+        response="ServerList",
         example=examples.LIST,
         query=_LIST_QUERY,
         refusals=(400, 404),
@@ -320,7 +322,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         name="create_server",
         summary="Create a server",
         status=201,
-        answer="CreatedServer",
+        response="CreatedServer",
         example=examples.CREATED,
         body="Create",
         body_example=examples.CREATE,
@@ -330,14 +332,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", SERVER_PATH): Operation(
         name="get_server",
         summary="Get the details of a server",
-        answer="Server",
+        response="Server",
         example=examples.DETAIL,
         refusals=(404,),
     ),
     ("PUT", SERVER_PATH): Operation(
         name="replace_server",
         summary="Replace the settings of a server",
-        answer="Server",
+        response="Server",
         example=examples.DETAIL,
         body="Settings",
         body_example=examples.SETTINGS,
@@ -345,8 +347,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("PATCH", SERVER_PATH): Operation(
         name="update_server",
-        summary="Update the settings given",
-        answer="Server",
+        summary="Update some settings of a server",
+        response="Server",
         example=examples.DETAIL,
         body="Changes",
         body_example=examples.CHANGES,
@@ -354,20 +356,20 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("DELETE", SERVER_PATH): Operation(
         name="delete_server",
-        summary="Delete a server for good",
+        summary="Delete a server permanently",
         status=204,
-        answer=None,
+        response=None,
         refusals=(403, 404),
     ),
     **{
         ("POST", f"{SERVER_PATH}{name}/"): Operation(
             name=f"{name}_server",
             summary=summary,
-            answer="Action",
+            response="Action",
             example=examples.action(name),
             refusals=(400, 403, 404),
         )
         for name, summary in _COMMANDS.items()
     },
 }
-"""By method and path."""
+"""The documented endpoints by method and path; the document describes all others only briefly."""

@@ -1,4 +1,4 @@
-"""The contract's own examples of requests and answers, and one of each refusal, for the OpenAPI document."""
+"""Hold the documented examples of requests and responses, and an example of each refusal."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ DETAIL: dict[str, Any] = {
 
 
 def action(command: str) -> dict[str, Any]:
-    """Return the answer to *command*."""
-    status = TRANSITIONS[command].through
+    """Return the response to *command*."""
+    status = TRANSITIONS[command].transitional_status
     server = {"id": 12345, "name": "web-server-01", "status": status}
     return {"status": "success", "message": f"Server is {status}", "server": server}
 

@@ -1,4 +1,4 @@
-"""The transport without a socket: the app is called in the task that asks."""
+"""Call the app directly in the task that makes the request, without a socket."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 class InProcessTransport(httpx.AsyncBaseTransport):
-    """Hands requests to an ASGI app, with no task of its own, so that a cancel goes straight through it.
+    """Passes requests to an ASGI app without a task of its own, so that a cancel reaches the app directly.
 
-    An answer that a fault cuts in its body is returned, and raises while it is read, as on a socket.
+    A response whose body is cut by a fault is returned and raises while it is read, as it would on a socket.
 
-    Cancellation: before or after the app has answered, as on a socket; never in the middle of a change of its state.
+    Cancellation: takes effect before or after the app has answered, as on a socket, never in the middle of a change of
+    the app's state.
     """
 
     def __init__(self, app: ASGIApp, clock: VirtualClock) -> None:
@@ -27,29 +28,32 @@ class InProcessTransport(httpx.AsyncBaseTransport):
         self._clock = clock
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the app's answer, its body whole. Whatever the app raises comes out as itself."""
+        """Return the app's response with its whole body. Exceptions of the app are raised unchanged."""
         body = await request.aread()
-        exchange = _Exchange(body)
+        round_trip = _RoundTrip(body)
         with self._clock.answering():
-            # A real network gives way here and there; a call that never does would starve all others.
+            # A real network yields to other tasks; a call that never yields would starve them.
             await anyio.lowlevel.checkpoint()
             try:
-                await self._app(_scope_of(request), exchange.receive, exchange.send)
+                await self._app(_scope_of(request), round_trip.receive, round_trip.send)
             except httpx.TransportError as error:
-                if not exchange.status:
+                if not round_trip.status:
                     raise
-                exchange.broken = error
+                round_trip.cut_by = error
             await anyio.lowlevel.checkpoint()
-        return httpx.Response(exchange.status, headers=exchange.headers, stream=_Body(exchange.body, exchange.broken))
+        stream = _Body(round_trip.body, round_trip.cut_by)
+        return httpx.Response(round_trip.status, headers=round_trip.headers, stream=stream)
 
 
-class _Exchange:
+class _RoundTrip:
+    """One request and its response, as the two callables of an ASGI app."""
+
     def __init__(self, body: bytes) -> None:
         self._unread: bytes | None = body
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.body = b""
-        self.broken: httpx.TransportError | None = None
+        self.cut_by: httpx.TransportError | None = None
 
     async def receive(self) -> Message:
         if self._unread is None:
@@ -65,11 +69,11 @@ class _Exchange:
 
 
 class _Body(httpx.AsyncByteStream):
-    """An answer's body. An iterator: an async generator that is left half-way would outlive its call."""
+    """The body of a response. Not an async generator: one that is left half-way would outlive its call."""
 
-    def __init__(self, body: bytes, broken: httpx.TransportError | None) -> None:
+    def __init__(self, body: bytes, cut_by: httpx.TransportError | None) -> None:
         self._unread = body
-        self._broken = broken
+        self._cut_by = cut_by
 
     def __aiter__(self) -> Self:
         return self
@@ -78,8 +82,8 @@ class _Body(httpx.AsyncByteStream):
         body, self._unread = self._unread, b""
         if body:
             return body
-        if self._broken is not None:
-            raise self._broken
+        if self._cut_by is not None:
+            raise self._cut_by
         raise StopAsyncIteration
 
 

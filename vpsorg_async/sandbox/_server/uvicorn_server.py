@@ -1,4 +1,4 @@
-"""The app on a real loopback socket, in a thread with an event loop of its own, whatever loop the caller has."""
+"""Serve the app on a real socket, in a thread with its own event loop."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 class ServerThread:
-    """Uvicorn in a thread. `start` and `stop` block; `stop` may come at any time, and twice.
+    """Uvicorn in a thread. `start` and `stop` block. `stop` may be called at any time, also twice.
 
-    *release* is called when it is about to end, and lets handlers that sleep go on.
+    *release* is called before the server ends, and must wake the handlers that sleep.
     """
 
     def __init__(self, app: ASGIApp, *, host: str, port: int, release: Callable[[], None]) -> None:
@@ -40,16 +40,16 @@ class ServerThread:
         self.origin = f"http://{shown}:{self._socket.getsockname()[1]}"
 
     def start(self) -> None:
-        """Return when requests are answered."""
+        """Return when the server accepts requests."""
         self._thread.start()
         self._server.up.wait()
 
     def stop(self) -> None:
-        """Return when the thread has ended and every socket of it is closed."""
+        """Return when the thread has ended and all of its sockets are closed."""
         if self._thread.ident is not None:
             self._server.up.wait()
             self._release()
-            self._server.leave()
+            self._server.end()
             self._thread.join()
         self._socket.close()
 
@@ -61,21 +61,21 @@ class ServerThread:
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """Uvicorn's own, which lets the app have the connection, for faults that strike its bytes."""
+    """Uvicorn's protocol, which also gives the app its connection, for the faults that change bytes."""
 
     app_state: dict[str, Any]
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        # Each request's scope gets a copy of it.
+        # Each request gets a copy of this dictionary in its scope.
         self.app_state = {**self.app_state, CONNECTION: transport}
         super().connection_made(transport)
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that ends as soon as it is told to, where its own loop looks ten times a second."""
+    """Uvicorn that ends as soon as it is told to; its own main loop checks only ten times a second."""
 
     def __init__(self, app: ASGIApp) -> None:
-        # The sandbox's answers have a Date of its own time. Nobody waits for a handler that hangs: 1 s.
+        # No Date header: the sandbox sends its own time. Shutdown waits 1 s for a handler that hangs.
         config = uvicorn.Config(
             app,
             http=_Protocol,
@@ -89,24 +89,24 @@ class _Server(uvicorn.Server):
         )
         super().__init__(config)
         self.up = threading.Event()
-        self._leave: Callable[[], object] = bool
+        self._end: Callable[[], object] = bool
 
     async def main_loop(self) -> None:
-        loop, left = asyncio.get_running_loop(), asyncio.Event()
-        self._leave = lambda: loop.call_soon_threadsafe(left.set)
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        self._end = lambda: loop.call_soon_threadsafe(ended.set)
         self.up.set()
-        await left.wait()
+        await ended.wait()
 
-    def leave(self) -> None:
+    def end(self) -> None:
         self.should_exit = True
-        with contextlib.suppress(RuntimeError):  # told before: the loop has ended
-            self._leave()
+        with contextlib.suppress(RuntimeError):  # the loop has ended before
+            self._end()
 
 
 class Serving:
-    """A context manager around a server thread, for `async with` and for `with`; gives the base URL.
+    """Starts a server thread, gives its base URL, and ends the thread; for `async with` and `with`.
 
-    Cancellation: begun is ended; the thread is joined before anything is raised.
+    Cancellation: a thread that was started is always joined before the cancel is raised.
     """
 
     def __init__(self, begin: Callable[[], ServerThread], end: Callable[[], None], path: str) -> None:
@@ -146,7 +146,7 @@ class Serving:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._thread.stop)
         finally:
-            # `task.cancel()` goes through a shield; then this waits, else there is nothing left to wait for.
+            # asyncio's `task.cancel()` passes through a shield. Then this call waits; else the thread has ended.
             self._stop()
 
     def _stop(self) -> None:
@@ -159,7 +159,7 @@ class Serving:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=2048)
-    # A socket made so has no protocol number, by which asyncio tells where to say this; connections inherit it. Without
-    # it the second half of each answer waits 40 ms for the first one's acknowledgement.
+    # asyncio sets TCP_NODELAY only on sockets with a protocol number, which this one lacks; connections inherit it from
+    # here. Without it the second half of each response waits 40 ms for the acknowledgement of the first.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening

@@ -1,24 +1,25 @@
-"""What all exchanges share: the accounts and their tokens, the record of calls, the time, the lock."""
+"""Hold the state that all requests share: accounts, tokens, the record of calls, the clock and the lock."""
 
 from __future__ import annotations
-
-import threading
 
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..faults._injector import Faults
 from .account import FIRST_ID, Account
-from .catalogue import found
-from .event_log import StateFile
+from .catalogue import initial_server
+from .event_log import EventLog
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import threading
+
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from .._clocks.scaled import HandlersClock
+    from .._clocks.interface import HandlerClock
+    from ..faults._injector import FaultInjector
+    from .account import Event
 
 
 IDS_PER_ACCOUNT = 1_000_000
@@ -26,16 +27,16 @@ IDS_PER_ACCOUNT = 1_000_000
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """A request that arrived.
+    """A request that arrived at the sandbox.
 
     Attributes:
         method: in capitals.
-        path: below the base path, with both its slashes.
-        query: the query; of a name given twice, the last value.
-        json: the body; `None` where it was empty or not JSON.
-        status: the HTTP status of the answer, also where that was lost on its way; 0 where a fault dropped the request
-            before anything was done.
-        at: when, in seconds of the sandbox.
+        path: relative to the base path, with both its slashes.
+        query: the query; the last value of a repeated name.
+        json: the body; `None` if it was empty or not JSON.
+        status: the HTTP status of the response, even if a fault lost that response; 0 if a fault dropped the request
+            before it was executed.
+        at: the time of arrival, in sandbox seconds.
     """
 
     method: str
@@ -48,74 +49,74 @@ class Call:
 
 @attrs.frozen
 class Access:
-    """What a token opens. Its repr, like everything here, leaves the token out."""
+    """The rights of a token. The token itself is not stored here, so that no repr shows it."""
 
     account: Account
     read_only: bool = False
 
 
 class Backend:
-    """The state behind the app. Whoever uses it from outside an event loop's single thread holds `lock`.
+    """The state behind the app. Hold `lock` to use it from more than one thread.
 
     Attributes:
-        clock: the time, and how handlers let it pass.
-        lock: held while state changes; never across an await.
-        calls: what was asked, in order.
-        faults: what goes wrong.
+        clock: the current clock; handlers sleep on it.
+        lock: held while state changes, never across an await.
+        calls: the requests so far, in order.
+        faults: the faults that are injected.
     """
 
-    def __init__(self, clock: HandlersClock, *, seed: int) -> None:
+    def __init__(self, clock: HandlerClock, lock: threading.Lock, faults: FaultInjector, *, seed: int) -> None:
         self.clock = clock
-        self.lock = threading.Lock()
-        self.calls: list[Call] = []
-        self.faults = Faults(self.lock, seed)
+        self.lock = lock
+        self.faults = faults
         self.seed = seed
+        self.calls: list[Call] = []
         self.accounts: list[Account] = []
         self._tokens: dict[str, Access] = {}
-        self._file: StateFile | None = None
-        self._kept: list[int] = []
+        self._file: EventLog | None = None
+        self._saved: list[int] = []
 
     def open_account(self, token: str, *, credits: int | None, quota: int | None) -> Account:  # noqa: A002 -- public
-        """Make an account that *token* opens."""
+        """Add an account for *token*, with the events that the file has for it."""
         first_id = FIRST_ID + IDS_PER_ACCOUNT * len(self.accounts)
         account = Account(seed=self.seed, credits=credits, quota=quota, first_id=first_id)
         self.accounts.append(account)
-        self._kept.append(0)
+        self._saved.append(0)
         self._tokens[token] = Access(account)
         if self._file is not None:
             self._replay(account, self._file.events(len(self.accounts) - 1))
         return account
 
     def let_read(self, token: str) -> None:
-        """Let *token* read and not change: the account that it opens, or else the first."""
+        """Make *token* read-only, for the account that it already has or else for the first one."""
         known = self._tokens.get(token)
         self._tokens[token] = Access(known.account if known else self.accounts[0], read_only=True)
 
     def access(self, token: str) -> Access | None:
-        """Return what *token* opens."""
+        """Return the rights of *token*; `None` if it is unknown."""
         return self._tokens.get(token)
 
     def keep_in(self, path: Path) -> float:
-        """Keep every account's events in the file at *path*; return the time of the last one there, or 0."""
-        self._file = StateFile(path)
+        """Save the events of all accounts in the file at *path*; return the time of its last event, or 0."""
+        self._file = EventLog(path)
         return self._file.latest
 
     def save(self) -> None:
-        """Write down the events that are new."""
+        """Append the new events to the file."""
         for number, account in enumerate(self.accounts):
-            new = account.log[self._kept[number] :]
+            new = account.log[self._saved[number] :]
             if new and self._file is not None:
                 self._file.append(number, new)
-            self._kept[number] = len(account.log)
+            self._saved[number] = len(account.log)
 
-    def furnish(self, account: Account, servers: int) -> None:
-        """Begin with so many servers, unless a file has told what there is."""
+    def add_initial_servers(self, account: Account, count: int) -> None:
+        """Add *count* servers to a new account; an account that was read from the file stays as it is."""
         if not account.log:
-            for number in range(servers):
-                account.find(found(number))
+            for number in range(count):
+                account.find(initial_server(number))
             self.save()
 
-    def _replay(self, account: Account, events: Any) -> None:
+    def _replay(self, account: Account, events: Iterable[Event]) -> None:
         for event in events:
             account.apply(event)
-        self._kept[-1] = len(account.log)
+        self._saved[-1] = len(account.log)

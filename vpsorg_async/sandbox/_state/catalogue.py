@@ -1,4 +1,4 @@
-"""What the sandbox sells, and the servers that it begins with: the documentation's own examples first. Pure."""
+"""Define the plans, systems and locations of the sandbox, and the servers that exist at its start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import attrs
 
 
 START = datetime(2025, 1, 16, 15, 30, tzinfo=UTC)
-"""The wall clock at the sandbox's second 0: the moment of the documentation's example of a create."""
+"""The UTC time at sandbox second 0: the time in the example of VPS.org API documentation, "Create server"."""
 
 PLANS: dict[int, dict[str, Any]] = {
     1: {"id": 1, "name": "Standard VPS", "vcpus": 2, "memory": 4096, "storage": 80, "bandwidth": 2048},
@@ -44,24 +44,24 @@ LOCATIONS: dict[str, dict[str, Any]] = {
         start=1,
     )
 }
-"""By the code that the documentation knows; the vendor's own programs know the integer `id`."""
+"""The locations by code, as documented. The vendor's own programs use the integer `id`."""
 
-MONTHLY_PRICE_OF_A_GIGABYTE = 5.0  # assumed, as is that it decides alone
+MONTHLY_PRICE_OF_A_GIGABYTE = 5.0  # assumed, like the rule that only memory decides the price
 HOURS_OF_A_MONTH = 730
 
 
-def key_of(kind: str, known_as: int | str) -> str:
-    """Return the UUID by which the vendor's own programs know that thing of that *kind*."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://sandbox.invalid/{kind}/{known_as}"))
+def uuid_for(kind: str, key: int | str) -> str:
+    """Return the UUID that the vendor's own programs use for the object of that *kind* and documented *key*."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://sandbox.invalid/{kind}/{key}"))
 
 
-def plan_by_uuid(plan_id: int) -> dict[str, Any]:
-    """Return that plan as the vendor's own programs read it."""
+def plan_in_dialect(plan_id: int) -> dict[str, Any]:
+    """Return the plan in the shape that the vendor's own programs read."""
     plan = PLANS[plan_id]
     gigabytes = plan["memory"] // 1024
     monthly = MONTHLY_PRICE_OF_A_GIGABYTE * gigabytes
     return {
-        "uuid": key_of("plans", plan_id),
+        "uuid": uuid_for("plans", plan_id),
         "name": plan["name"],
         "ram": gigabytes,
         "ram_unit": "GB",
@@ -74,36 +74,38 @@ def plan_by_uuid(plan_id: int) -> dict[str, Any]:
     }
 
 
-def system_by_uuid(os_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the system with that *os_id* as the vendor's own programs read it: the system, and its version."""
+def system_in_dialect(os_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the system and its version, each in the shape that the vendor's own programs read."""
     version = SYSTEMS[os_id]["name"]
     family = re.split(r" \d", version)[0]
     return (
-        {"uuid": key_of("operating-systems", family), "name": family},
-        {"uuid": key_of("os-versions", os_id), "name": version},
+        {"uuid": uuid_for("operating-systems", family), "name": family},
+        {"uuid": uuid_for("os-versions", os_id), "name": version},
     )
 
 
-def _systems_for_sale() -> list[dict[str, Any]]:
+def _systems_with_versions() -> list[dict[str, Any]]:
     families: dict[str, dict[str, Any]] = {}
     for os_id in SYSTEMS:
-        system, version = system_by_uuid(os_id)
+        system, version = system_in_dialect(os_id)
         families.setdefault(system["uuid"], {**system, "versions": []})["versions"].append({"id": os_id, **version})
     return list(families.values())
 
 
-FOR_SALE: dict[str, list[dict[str, Any]]] = {
-    "plans": [{**PLANS[plan_id], **plan_by_uuid(plan_id)} for plan_id in PLANS],
-    "operating-systems": _systems_for_sale(),
+CATALOGUES: dict[str, list[dict[str, Any]]] = {
+    "plans": [{**PLANS[plan_id], **plan_in_dialect(plan_id)} for plan_id in PLANS],
+    "operating-systems": _systems_with_versions(),
     "locations": list(LOCATIONS.values()),
 }
-"""What can be asked for in a create, each with the key that the documentation knows and the one of the vendor's own
-programs. Nobody documents these lists: their paths and what they hold are what `vps-mcp` reads, the rest is ours."""
+"""The values that a create accepts, each with its documented key and the key of the vendor's own programs.
+
+These lists are not documented. Their paths and the fields in the vendor's shape are those that `vps-mcp` 0.1.0 reads.
+"""
 
 
 @attrs.frozen(kw_only=True)
-class Found:
-    """A server that is there before the first request; its times are seconds before or after `START`."""
+class ExistingServer:
+    """A server that exists before the first request; its times are in seconds relative to `START`."""
 
     name: str
     hostname: str
@@ -114,8 +116,8 @@ class Found:
     updated_at: float
 
 
-def moment(seconds: float) -> datetime:
-    """Return the wall clock at *seconds* of the sandbox."""
+def utc_time(seconds: float) -> datetime:
+    """Return the UTC time at sandbox second *seconds*."""
     return START + timedelta(seconds=seconds)
 
 
@@ -124,7 +126,7 @@ def _before_start(*parts: int) -> float:
 
 
 _DOCUMENTED = (
-    Found(
+    ExistingServer(
         name="web-server-01",
         hostname="web01.example.com",
         plan_id=1,
@@ -133,7 +135,7 @@ _DOCUMENTED = (
         created_at=_before_start(2025, 1, 10, 14, 30),
         updated_at=_before_start(2025, 1, 15, 10, 20),
     ),
-    Found(
+    ExistingServer(
         name="db-server-01",
         hostname="db01.example.com",
         plan_id=2,
@@ -145,13 +147,13 @@ _DOCUMENTED = (
 )
 
 
-def found(number: int) -> Found:
-    """Return the server of that *number*, from 0, that a sandbox begins with."""
+def initial_server(number: int) -> ExistingServer:
+    """Return the initial server with that *number*; 0 and 1 are the examples of "List servers"."""
     if number < len(_DOCUMENTED):
         return _DOCUMENTED[number]
     nth = number - len(_DOCUMENTED) + 1
     made_at = nth - 10.0**6
-    return Found(
+    return ExistingServer(
         name=f"app-server-{nth:02d}",
         hostname=f"app{nth:02d}.example.com",
         plan_id=list(PLANS)[number % len(PLANS)],

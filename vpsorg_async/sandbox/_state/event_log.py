@@ -1,4 +1,4 @@
-"""The file that accounts are kept in: their events, a JSON object a line."""
+"""Store the events of all accounts in a file, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_BEGINNING = b'{"account": '
+_FIRST_BYTES = b'{"account": '
 
 
-class StateFile:
-    """Reads what is there at first, and appends.
+class EventLog:
+    """A file that is read once, when it is opened, and appended to.
 
-    What `append` has written is the operating system's when it returns, so that it outlives a `kill -9`; there is no
-    fsync, so that it need not outlive a power cut. A last line without its line feed was being written when the process
-    ended: it is cut off, as nobody was answered.
+    The operating system has the data when `append` returns, so events survive a `kill -9`. There is no fsync, so they
+    may not survive a power failure. A last line without its line feed was being written when the process ended. It is
+    removed, because no client has received a response to it.
 
-    One process has the file at a time (on Windows, which lacks `flock`, nobody watches over that). Within a process it
-    goes over to whoever opens it last, as a sandbox is never closed; the one before can no longer append.
+    Only one process at a time can have the file open (on Windows, which lacks `flock`, this is not enforced). A sandbox
+    is never closed, so within a process the last object that opens the file takes it over; the one before it can no
+    longer append.
 
     Attributes:
-        latest: the time of the last event, in seconds of the sandbox; 0 where there is none.
+        latest: the time of the last event, in sandbox seconds; 0 without events.
 
     Raises:
-        OSError: another process has the file, or it cannot be opened.
-        ValueError: a line is not an event that can follow those before it; the file is as it was.
+        OSError: another process has the file open, or it cannot be opened.
+        ValueError: a line is not an event that can follow the lines before it; the file is unchanged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,25 +52,28 @@ class StateFile:
         self._file = path.open("a+b", buffering=0)
         self._close = weakref.finalize(self, self._file.close)
         try:
-            self._take()
+            self._lock()
             self._read()
         except BaseException:
             self._close()
             raise
 
     def events(self, account: int) -> list[Event]:
-        """Return what was there at first of the account of that number, from 0."""
+        """Return the events that the file had for that account when it was opened; accounts count from 0."""
         return self._events.get(account, [])
 
     def append(self, account: int, events: Iterable[Event]) -> None:
-        """Write *events* of the account of that number, all or none.
+        """Write all *events* of that account, or none of them.
 
         Raises:
-            OSError: there is no room for them.
-            RuntimeError: another sandbox of this process has opened the file since.
+            OSError: the file cannot be written, for example because the disk is full.
+            RuntimeError: another sandbox in this process has opened the file since.
         """
         if self._file.closed:
-            raise RuntimeError(f"{self._path}: another sandbox of this process has opened the file since")
+            raise RuntimeError(
+                f"{self._path}: another sandbox in this process has opened this file since; "
+                "use that one, or give each sandbox its own file"
+            )
         left = "".join(json.dumps({"account": account, **attrs.asdict(event)}) + "\n" for event in events).encode()
         whole = self._file.seek(0, os.SEEK_END)
         try:
@@ -79,7 +83,7 @@ class StateFile:
             self._file.truncate(whole)
             raise
 
-    def _take(self) -> None:
+    def _lock(self) -> None:
         status = os.fstat(self._file.fileno())
         key = (status.st_dev, status.st_ino)
         before = _open.get(key)
@@ -89,7 +93,9 @@ class StateFile:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise OSError(f"{self._path}: another process keeps a sandbox's accounts in this file") from None
+                raise OSError(
+                    f"{self._path}: another process has opened this state file; end it, or use another file"
+                ) from None
         _open[key] = self
 
     def _read(self) -> None:
@@ -100,24 +106,25 @@ class StateFile:
             try:
                 self._read_event(json.loads(line), accounts)
             except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-                raise self._no_event(number) from error
+                raise self._not_an_event(number) from error
         if torn:
-            if torn[: len(_BEGINNING)] != _BEGINNING[: len(torn)]:
-                raise self._no_event(len(lines) + 1)
+            # A file that never was a state file is not truncated.
+            if torn[: len(_FIRST_BYTES)] != _FIRST_BYTES[: len(torn)]:
+                raise self._not_an_event(len(lines) + 1)
             self._file.truncate(self._file.tell() - len(torn))
 
     def _read_event(self, data: Any, accounts: dict[int, Account]) -> None:
         account = data.pop("account")
         event = Event(**data)
         if not isinstance(account, int) or not isinstance(event.server_id, int) or not math.isfinite(event.at):
-            raise TypeError("account and server_id are whole numbers, and at is a number")
-        # The account itself says what can follow.
+            raise TypeError("account and server_id must be whole numbers, and at must be a number")
+        # The account decides whether the event can follow.
         accounts.setdefault(account, Account()).apply(event)
         self._events.setdefault(account, []).append(event)
         self.latest = max(self.latest, event.at)
 
-    def _no_event(self, number: int) -> ValueError:
-        return ValueError(f"{self._path}, line {number}: not an event of a sandbox")
+    def _not_an_event(self, number: int) -> ValueError:
+        return ValueError(f"{self._path}, line {number}: not an event of a sandbox; the file was not changed")
 
 
-_open: weakref.WeakValueDictionary[tuple[int, int], StateFile] = weakref.WeakValueDictionary()
+_open: weakref.WeakValueDictionary[tuple[int, int], EventLog] = weakref.WeakValueDictionary()

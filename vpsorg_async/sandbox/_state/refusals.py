@@ -1,4 +1,4 @@
-"""How the API says no: a status and a body in the shape of Django REST framework. Pure."""
+"""Build the refusals of the API: a status and a body in the shape of Django REST framework."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Refused(Exception):  # noqa: N818 -- an answer, not a fault of the program
-    """The request is answered with *status* and *body*, and nothing has changed.
+class Refused(Exception):  # noqa: N818 -- a response, not an error of the program
+    """Raised to respond with *status* and *body*; nothing has changed.
 
     Attributes:
         status: the HTTP status.
         body: `{"detail": "..."}` or `{"field": ["...", ...]}`.
-        headers: headers that belong to this refusal.
+        headers: the headers that belong to this refusal.
     """
 
     def __init__(self, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
@@ -26,7 +26,7 @@ class Refused(Exception):  # noqa: N818 -- an answer, not a fault of the program
 
 
 def detail(status: int, text: str, headers: Mapping[str, str] | None = None) -> Refused:
-    """Return a refusal that blames no field."""
+    """Return a refusal that is not about a field."""
     return Refused(status, {"detail": text}, headers)
 
 
@@ -36,5 +36,5 @@ def not_found(text: str = "Not found.") -> Refused:
 
 
 def wrong_fields(errors: Mapping[str, list[str]]) -> Refused:
-    """Return a 400 that says of each field what is wrong with it."""
+    """Return a 400 that says what is wrong with each field."""
     return Refused(400, dict(errors))

@@ -1,7 +1,4 @@
-"""The live page: what there is to see at one moment, as HTML. Pure.
-
-Everything is put into a tree, whose serializer escapes it: no text is ever put together with markup here.
-"""
+"""Render the live page as HTML from a snapshot of the sandbox."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from xml.etree import ElementTree as ET
 import attrs
 
 from .._api.serializers import listed
-from .._state.catalogue import moment
+from .._state.catalogue import utc_time
 from ..faults import _kinds
 
 
@@ -24,59 +21,61 @@ if TYPE_CHECKING:
     from .._state.account import Server
     from .._state.backend import Call
     from ..faults import Fault
-    from ..faults._injector import Counted, Strike
+    from ..faults._injector import Counts, Injection
 
 
 LONGEST = 200
-"""Characters of a text that are shown, at most."""
+"""The highest number of characters of a text that are shown."""
 
 _FAULTS = {kind: name for name, kind in _kinds.KINDS.items()}
 _CONTENT = ("content", "headers")
 _WORD = re.compile(r"[^\s/?&=+,;:'\"<>()]+")
 
-_NAMES = {"class_": "class", "http_equiv": "http-equiv"}  # what Python does not take for a name of an argument
+_NAMES = {"class_": "class", "http_equiv": "http-equiv"}  # names that Python does not allow for arguments
 
 
 @attrs.frozen(kw_only=True)
-class Seen:
-    """What the page shows; of sequences the newest come first, and may be fewer than there are.
+class Snapshot:
+    """The state that the page shows. Sequences begin with the newest item, and may be shorter than their count.
 
     Attributes:
-        now: in seconds of the sandbox.
-        speed: of its time, see the clocks.
-        servers: each with the number of its account, from 1.
-        server_count: how many there are.
-        faults: those that are on, and what they have counted.
-        strikes: what they struck.
-        strike_count: how often, ever.
-        calls: what was asked.
-        call_count: how often, ever.
-        is_token: whether a word is a token, and not to be shown.
+        now: the time, in sandbox seconds.
+        speed: sandbox seconds per real second.
+        servers: the servers, each after the number of its account, from 1.
+        server_count: the number of all servers.
+        faults: the active faults and their counts.
+        fault_count: the number of active faults.
+        injections: the faults that were applied to requests.
+        injection_count: the number of all these so far.
+        calls: the requests.
+        call_count: the number of requests so far.
+        is_token: returns whether a word is a token, which must not be shown.
     """
 
     now: float
     speed: float
     servers: Sequence[tuple[int, Server]]
     server_count: int
-    faults: Sequence[tuple[Fault, Counted]]
+    faults: Sequence[tuple[Fault, Counts]]
     fault_count: int
-    strikes: Sequence[Strike]
-    strike_count: int
+    injections: Sequence[Injection]
+    injection_count: int
     calls: Sequence[Call]
     call_count: int
     is_token: Callable[[str], bool]
 
 
-def page(seen: Seen) -> bytes:
-    """Return the page."""
+def page(snapshot: Snapshot) -> bytes:
+    """Return the page as UTF-8."""
+    # A tree, whose serializer escapes every text: no string here combines text and markup.
     html = _e(
         "html",
         _head(),
         _e(
             "body",
-            _e("header", _e("h1", "VPS.org sandbox"), _summary(seen)),
+            _e("header", _e("h1", "VPS.org sandbox"), _summary(snapshot)),
             _e("p", id="lost", role="status", hidden="hidden"),
-            _e("main", _servers(seen), _e("div", _faults(seen), _strikes(seen), _calls(seen))),
+            _e("main", _servers(snapshot), _e("div", _faults(snapshot), _injections(snapshot), _calls(snapshot))),
         ),
         lang="en",
     )
@@ -85,7 +84,7 @@ def page(seen: Seen) -> bytes:
 
 
 def described(fault: Fault) -> str:
-    """Return *fault* as it is made, without the body and headers that it may answer."""
+    """Return *fault* as a call of its class method, without the body and headers of a response."""
     what = attrs.asdict(fault.what, filter=lambda attribute, _: attribute.name not in _CONTENT)
     rule = attrs.asdict(fault, filter=lambda attribute, value: attribute.name != "what" and value is not None)
     arguments = ", ".join(f"{name}={value!r}" for name, value in (what | rule).items())
@@ -93,7 +92,7 @@ def described(fault: Fault) -> str:
 
 
 def shown(text: str, is_token: Callable[[str], bool]) -> str:
-    """Return *text* as the page may show it: no token, nothing that cannot be seen, not too long."""
+    """Return *text* without tokens and invisible characters, and cut to `LONGEST`."""
     hidden = _WORD.sub(lambda word: "•••" if word[0].startswith("vps_") or is_token(word[0]) else word[0], text)
     visible = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in hidden)
     return visible if len(visible) <= LONGEST else visible[: LONGEST - 1] + "…"
@@ -113,16 +112,16 @@ def _head() -> ET.Element:
     )
 
 
-def _summary(seen: Seen) -> ET.Element:
-    told = {
-        "Time (UTC)": f"{moment(seen.now):%Y-%m-%d %H:%M:%S}",
-        "Speed": _speed(seen.speed),
-        "Servers": f"{seen.server_count:,}",
-        "Faults on": f"{seen.fault_count:,}",
-        "Struck": f"{seen.strike_count:,}",
-        "Requests": f"{seen.call_count:,}",
+def _summary(snapshot: Snapshot) -> ET.Element:
+    values = {
+        "Time (UTC)": f"{utc_time(snapshot.now):%Y-%m-%d %H:%M:%S}",
+        "Speed": _speed(snapshot.speed),
+        "Servers": f"{snapshot.server_count:,}",
+        "Faults on": f"{snapshot.fault_count:,}",
+        "Struck": f"{snapshot.injection_count:,}",
+        "Requests": f"{snapshot.call_count:,}",
     }
-    return _e("dl", *(_e("div", _e("dt", name), _e("dd", value)) for name, value in told.items()), id="summary")
+    return _e("dl", *(_e("div", _e("dt", name), _e("dd", value)) for name, value in values.items()), id="summary")
 
 
 def _speed(speed: float) -> str:
@@ -131,9 +130,9 @@ def _speed(speed: float) -> str:
     return "as it is needed" if speed == math.inf else f"{speed:g} times real time"
 
 
-def _servers(seen: Seen) -> ET.Element:
-    rows = [_server(number, server, seen.now) for number, server in seen.servers]
-    caption = _counted("Servers", len(rows), seen.server_count)
+def _servers(snapshot: Snapshot) -> ET.Element:
+    rows = [_server(number, server, snapshot.now) for number, server in snapshot.servers]
+    caption = _caption("Servers", len(rows), snapshot.server_count)
     columns = ("Id", "Name", "Status", "Location", "IP address", "Account", "Updated")
     return _section("servers", caption, columns, rows, "none so far")
 
@@ -151,43 +150,43 @@ def _server(number: int, server: Server, now: float) -> list[ET.Element]:
     ]
 
 
-def _faults(seen: Seen) -> ET.Element:
+def _faults(snapshot: Snapshot) -> ET.Element:
     rows = [
         [
-            _e("td", _e("code", shown(described(fault), seen.is_token))),
-            _e("td", str(counted.fitted)),
-            _e("td", str(counted.struck) if fault.times is None else f"{counted.struck} of {fault.times}"),
+            _e("td", _e("code", shown(described(fault), snapshot.is_token))),
+            _e("td", str(counts.matched)),
+            _e("td", str(counts.applied) if fault.times is None else f"{counts.applied} of {fault.times}"),
         ]
-        for fault, counted in seen.faults
+        for fault, counts in snapshot.faults
     ]
-    caption = _counted("Faults that are on", len(rows), seen.fault_count)
+    caption = _caption("Faults that are on", len(rows), snapshot.fault_count)
     return _section("faults", caption, ("Fault", "Fitted", "Struck"), rows, "none")
 
 
-def _strikes(seen: Seen) -> ET.Element:
+def _injections(snapshot: Snapshot) -> ET.Element:
     rows = [
         [
-            _e("td", _time(strike.at, seen.now)),
-            _e("td", _e("code", shown(described(strike.fault), seen.is_token))),
-            _e("td", _e("code", shown(f"{strike.call.method} {strike.call.path}", seen.is_token))),
+            _e("td", _time(injection.at, snapshot.now)),
+            _e("td", _e("code", shown(described(injection.fault), snapshot.is_token))),
+            _e("td", _e("code", shown(f"{injection.call.method} {injection.call.path}", snapshot.is_token))),
         ]
-        for strike in seen.strikes
+        for injection in snapshot.injections
     ]
-    caption = _counted("Faults struck", len(rows), seen.strike_count)
+    caption = _caption("Faults struck", len(rows), snapshot.injection_count)
     return _section("strikes", caption, ("At", "Fault", "Request"), rows, "none so far")
 
 
-def _calls(seen: Seen) -> ET.Element:
+def _calls(snapshot: Snapshot) -> ET.Element:
     rows = [
         [
-            _e("td", _time(call.at, seen.now)),
-            _e("td", shown(call.method, seen.is_token)),
-            _e("td", _e("code", _target(call, seen.is_token))),
+            _e("td", _time(call.at, snapshot.now)),
+            _e("td", shown(call.method, snapshot.is_token)),
+            _e("td", _e("code", _target(call, snapshot.is_token))),
             _e("td", _e("span", str(call.status or "no answer"), class_=f"badge s{call.status // 100}")),
         ]
-        for call in seen.calls
+        for call in snapshot.calls
     ]
-    caption = _counted("Requests", len(rows), seen.call_count)
+    caption = _caption("Requests", len(rows), snapshot.call_count)
     return _section("requests", caption, ("At", "Method", "Path", "Status"), rows, "none so far")
 
 
@@ -196,7 +195,7 @@ def _target(call: Call, is_token: Callable[[str], bool]) -> str:
     return shown(f"{call.path}?{query}" if query else call.path, is_token)
 
 
-def _counted(what: str, shown_here: int, count: int) -> str:
+def _caption(what: str, shown_here: int, count: int) -> str:
     return f"{what}: {count:,}" if shown_here == count else f"{what}: the latest {shown_here:,} of {count:,}"
 
 
@@ -214,9 +213,9 @@ def _section(
 
 
 def _time(seconds: float, now: float) -> ET.Element:
-    """Return the time of the day, or the day where it is not *now*'s; the rest is told when pointed at."""
-    at = moment(seconds)
-    text = f"{at:%H:%M:%S}" if at.date() == moment(now).date() else f"{at:%Y-%m-%d}"
+    """Return the time of day, or the date if it is not that of *now*; the tooltip shows both."""
+    at = utc_time(seconds)
+    text = f"{at:%H:%M:%S}" if at.date() == utc_time(now).date() else f"{at:%Y-%m-%d}"
     return _e("time", text, datetime=f"{at:%Y-%m-%dT%H:%M:%SZ}", title=f"{at:%Y-%m-%d %H:%M:%S} UTC")
 
 

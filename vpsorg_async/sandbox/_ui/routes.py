@@ -1,4 +1,4 @@
-"""What there is to look at beside the API, without a token and read only: the live page and the OpenAPI document."""
+"""Serve the live page and the OpenAPI document, read-only and without a token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from .._openapi.document import document
-from .page import Seen, page
+from .page import Snapshot, page
 
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ DOCUMENT_PATH = "/openapi.json"
 
 MOST_SERVERS = 200
 MOST_LINES = 50
-"""Of faults, of what they struck, of requests."""
+"""The highest number of faults, of requests with faults, and of requests on the page."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -51,9 +51,9 @@ _TYPES = {
 }
 
 
-def looking_routes(backend: Backend) -> list[Route]:
-    """Return the routes of everything in here."""
-    app = _Looking(backend)
+def ui_routes(backend: Backend) -> list[Route]:
+    """Return the routes of the page, its files and the document."""
+    app = _ReadOnlyApp(backend)
     return [Route(path, app) for path in (PAGE_PATH.rstrip("/"), PAGE_PATH + "{rest:path}", DOCUMENT_PATH)]
 
 
@@ -62,43 +62,45 @@ class _Content(NamedTuple):
     media_type: str
 
 
-class _Looking:
-    """An ASGI app. Nothing that it answers is recorded, struck by a fault, or changes anything."""
+class _ReadOnlyApp:
+    """An ASGI app whose requests change nothing: no fault applies to them, and they are not recorded as calls."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._contents: dict[str, Callable[[], _Content]] = {
-            PAGE_PATH: lambda: _Content(page(seen(backend)), "text/html; charset=utf-8"),
+            PAGE_PATH: lambda: _Content(page(snapshot_of(backend)), "text/html; charset=utf-8"),
             DOCUMENT_PATH: _document,
             **{PAGE_PATH + name: lambda name=name: _static(name) for name in _TYPES},  # type: ignore[misc]
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = self._answer(Request(scope))
+        response = self._response(Request(scope))
         response.headers.update(HEADERS)
         await response(scope, receive, send)
 
-    def _answer(self, request: Request) -> Response:
+    def _response(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
-            return PlainTextResponse("This can only be looked at.\n", 405, {"Allow": "GET, HEAD"})
-        # The document is the same for everybody.
-        if request.url.path != DOCUMENT_PATH and not by_address(request.headers.get("host", "")):
-            return PlainTextResponse("Ask for this page by the sandbox's IP address, or as localhost.\n", 403)
+            return PlainTextResponse("This page is read-only: use GET or HEAD.\n", 405, {"Allow": "GET, HEAD"})
+        # The document shows nothing of this sandbox.
+        if request.url.path != DOCUMENT_PATH and not is_local_host(request.headers.get("host", "")):
+            return PlainTextResponse(
+                "Open this page by its IP address or as localhost; other host names are refused.\n", 403
+            )
         if request.url.path + "/" == PAGE_PATH:
             return Response(status_code=308, headers={"Location": PAGE_PATH})
         if request.url.path not in self._contents:
-            return PlainTextResponse("There is nothing here.\n", 404)
+            return PlainTextResponse("Not found.\n", 404)
         content = self._contents[request.url.path]()
         length = {"Content-Length": str(len(content.body))}
         body = b"" if request.method == "HEAD" else content.body
         return Response(body, headers=length, media_type=content.media_type)
 
 
-def by_address(host: str) -> bool:
-    """Return whether the `Host` header *host* is an address, or localhost.
+def is_local_host(host: str) -> bool:
+    """Return whether the `Host` header *host* is an IP address or localhost.
 
-    Any other name may be somebody else's, who has it lead here, so that his own page, open in the same browser, may
-    read what is answered (DNS rebinding). An address cannot be made to lead elsewhere.
+    The owner of any other name can point it to this sandbox. A page of that owner, open in the same browser, could then
+    read the responses (DNS rebinding). An IP address cannot be redirected.
     """
     try:
         name = urlsplit(f"//{host}").hostname or ""
@@ -107,8 +109,8 @@ def by_address(host: str) -> bool:
         return False
 
 
-def seen(backend: Backend) -> Seen:
-    """Return what the page shows now."""
+def snapshot_of(backend: Backend) -> Snapshot:
+    """Return the current state of *backend* for the page."""
     with backend.lock:
         now = backend.clock.now()
         servers = [
@@ -116,17 +118,17 @@ def seen(backend: Backend) -> Seen:
             for number, account in enumerate(backend.accounts, start=1)
             for server in account.servers_between(max(0, len(account) - MOST_SERVERS), len(account), now)
         ]
-        strike_count, strikes = backend.faults.latest(MOST_LINES)
-        faults = backend.faults.on()
-        return Seen(
+        injection_count, injections = backend.faults.latest(MOST_LINES)
+        faults = backend.faults.active()
+        return Snapshot(
             now=now,
             speed=backend.clock.speed,
             servers=sorted(servers, key=lambda one: (one[1].created_at, one[1].id), reverse=True)[:MOST_SERVERS],
             server_count=sum(len(account) for account in backend.accounts),
             faults=faults[:MOST_LINES],
             fault_count=len(faults),
-            strikes=strikes,
-            strike_count=strike_count,
+            injections=injections,
+            injection_count=injection_count,
             calls=backend.calls[: -MOST_LINES - 1 : -1],
             call_count=len(backend.calls),
             is_token=lambda word: backend.access(word) is not None,

@@ -1,4 +1,4 @@
-"""Which faults strike which request: matching and choice, pure, and the plan that counts."""
+"""Decide which faults apply to which request, count them, and log them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _DETAIL = re.compile(r"/servers/[^/]+/")
 _COMMAND = re.compile(r"/servers/([^/]+/(start|stop|reboot|power)/)?")
 
 _OF_SERVERS_IN_A_LIST = (_kinds.Omit, _kinds.Stale, _kinds.AsStatus)
-_ONE_AFTER_ANOTHER = ("delay", "stale", "as_status", "omit")
+_CUMULATIVE = ("delay", "stale", "as_status", "omit")
 
 _CONTENT = frozenset({"stale", "as_status", "omit", "loop", "html", "bomb"})
-HIDES: dict[str, frozenset[str]] = {
+OVERRIDES: dict[str, frozenset[str]] = {
     "delay": frozenset(),
     "drop": frozenset({"status", "end_in", *_CONTENT, "hang", "drop_after_commit", "cut", "drip"}),
     "status": frozenset({"end_in", "stale", "as_status", "omit", "loop"}),
@@ -48,19 +48,19 @@ HIDES: dict[str, frozenset[str]] = {
     "cut": frozenset(),
     "drip": frozenset(),
 }
-"""Each stage of an exchange, in the order in which faults apply, and those that cannot show beside it."""
+"""The stages of a round trip in the order in which faults take effect, each with the stages that it overrides."""
 
 _STAGES = {kind: name for name, kind in _kinds.KINDS.items()}
 
 
 @attrs.frozen
 class Target:
-    """What of a request decides which faults fit.
+    """The parts of a request that decide which faults match it.
 
     Attributes:
         method: in capitals.
-        path: below the base path.
-        server_id: as the path gives it; empty where it has none.
+        path: relative to the base path.
+        server_id: the id or UUID in the path; empty if the path has none.
     """
 
     method: str
@@ -69,21 +69,21 @@ class Target:
 
 
 @attrs.frozen
-class Counted:
-    """How many requests a fault has fitted, and how many of them it has struck."""
+class Counts:
+    """The number of requests that matched a fault, and of those that it was applied to."""
 
-    fitted: int = 0
-    struck: int = 0
+    matched: int = 0
+    applied: int = 0
 
 
 @attrs.frozen
-class Strike:
-    """A fault that struck a request.
+class Injection:
+    """A fault that was applied to a request.
 
     Attributes:
         fault: the fault.
-        call: the request, as it is in `Sandbox.calls`.
-        at: when it arrived, in seconds of the sandbox.
+        call: the request, the same object as in `Sandbox.calls`.
+        at: the time of its arrival, in sandbox seconds.
     """
 
     fault: Fault
@@ -91,8 +91,8 @@ class Strike:
     at: float
 
 
-def fits(fault: Fault, target: Target) -> bool:
-    """Return whether *fault* is for requests like that one."""
+def matches(fault: Fault, target: Target) -> bool:
+    """Return whether the rule and the kind of *fault* match the request *target*."""
     if fault.method is not None and fault.method.upper() != target.method:
         return False
     if fault.path is not None and not re.search(fault.path, target.path):
@@ -112,143 +112,146 @@ def fits(fault: Fault, target: Target) -> bool:
 
 def concerns(fault: Fault, server_id: int | str) -> bool:
     """Return whether *fault* is for the server with that id or UUID."""
-    return fault.server_id is None or not _names(fault.server_id).isdisjoint(_names(server_id))
+    return fault.server_id is None or not _keys(fault.server_id).isdisjoint(_keys(server_id))
 
 
-def decide(fault: Fault, before: Counted, chance: float) -> tuple[Counted, bool]:
-    """Return the count after one more request that *fault* fits, and whether it strikes it.
+def decide(fault: Fault, before: Counts, chance: float) -> tuple[Counts, bool]:
+    """Return the counts after one more request that matches *fault*, and whether the fault is applied to it.
 
     Args:
         fault: the fault.
-        before: the count so far.
-        chance: from 0 to below 1; it strikes if this is below its probability.
+        before: the counts so far.
+        chance: from 0 to below 1; the fault is applied if this is below its probability.
     """
-    nth = before.fitted + 1
-    strikes = (
-        (fault.times is None or before.struck < fault.times)
+    nth = before.matched + 1
+    applies = (
+        (fault.times is None or before.applied < fault.times)
         and (fault.every is None or nth % fault.every == 0)
         and (fault.probability is None or chance < fault.probability)
     )
-    return Counted(nth, before.struck + strikes), strikes
+    return Counts(nth, before.applied + applies), applies
 
 
-def in_effect(striking: Sequence[Fault]) -> tuple[Fault, ...]:
-    """Return those of *striking*, given in order of adding, that can show, in the order in which they apply."""
-    by_stage: dict[str, list[Fault]] = {stage: [] for stage in HIDES}
-    for fault in striking:
+def effective(faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    """Return those of *faults* that are not overridden, in the order in which they take effect.
+
+    *faults* are in the order in which they were added.
+    """
+    by_stage: dict[str, list[Fault]] = {stage: [] for stage in OVERRIDES}
+    for fault in faults:
         by_stage[stage_of(fault)].append(fault)
-    hidden = {other for stage, faults in by_stage.items() if faults for other in HIDES[stage]}
+    overridden = {other for stage, present in by_stage.items() if present for other in OVERRIDES[stage]}
     return tuple(
         fault
-        for stage, faults in by_stage.items()
-        if stage not in hidden
-        for fault in (faults if stage in _ONE_AFTER_ANOTHER else faults[-1:])
+        for stage, present in by_stage.items()
+        if stage not in overridden
+        for fault in (present if stage in _CUMULATIVE else present[-1:])
     )
 
 
 def stage_of(fault: Fault) -> str:
-    """Return the key in `HIDES` of that kind of fault."""
+    """Return the key of *fault* in `OVERRIDES`."""
     match fault.what:
         case _kinds.Drop(after_commit=True):
             return "drop_after_commit"
     return _STAGES[type(fault.what)]
 
 
-class _Planned:
-    """A fault in the plan; the same fault added twice is two of these."""
+class _Added:
+    """A fault that was added, and its counts. The same fault added twice is two of these."""
 
     def __init__(self, fault: Fault, number: int) -> None:
         self.fault = fault
         self.number = number
-        self.counted = Counted()
+        self.counts = Counts()
 
 
-class Faults:
-    """What goes wrong in a sandbox: its plan of faults, and the log of what they struck.
+class FaultInjector:
+    """The faults that are active in a sandbox, and the log of the requests that they were applied to.
 
-    Each fault counts the requests that it fits from when it is added, whatever other faults do to them.
+    Each fault counts the requests that match it from the moment when it is added, whatever the other faults do.
     """
 
     def __init__(self, lock: threading.Lock, seed: int) -> None:
         self._lock = lock
         self._seed = seed
-        self._planned: list[_Planned] = []
+        self._active: list[_Added] = []
         self._added = 0
-        self._log: list[Strike] = []
+        self._log: list[Injection] = []
 
     @contextmanager
     def inject(self, *faults: Fault) -> Iterator[None]:
-        """Let *faults* strike within a `with`; others that are there strike too.
+        """Apply *faults* during a `with` block; faults that are active already stay active.
 
         Raises:
-            TypeError: something else than a `Fault` was given.
+            TypeError: an argument is not a `Fault`.
         """
-        planned = self._plan(faults)
+        added = self._add(faults)
         try:
             yield
         finally:
             with self._lock:
-                self._planned = [one for one in self._planned if one not in planned]
+                self._active = [one for one in self._active if one not in added]
 
     def add(self, *faults: Fault) -> None:
-        """Let *faults* strike from now on, until `clear`.
+        """Apply *faults* from now on, until `clear`.
 
         Raises:
-            TypeError: something else than a `Fault` was given.
+            TypeError: an argument is not a `Fault`.
         """
-        self._plan(faults)
+        self._add(faults)
 
     def clear(self) -> None:
-        """Let no fault strike any longer, however it was added; the log stays."""
+        """Remove all faults, those of `inject` too; the log is kept."""
         with self._lock:
-            self._planned = []
+            self._active = []
 
     @property
-    def log(self) -> list[Strike]:
-        """Which fault struck which request, in order; of those on one request, in the order in which they apply."""
+    def log(self) -> list[Injection]:
+        """The faults that were applied, in order; those of one request in the order in which they took effect."""
         with self._lock:
             return list(self._log)
 
-    def strike(self, target: Target) -> tuple[Fault, ...]:
-        """Count *target*, and return the faults that show on it, in the order in which they apply.
+    def select(self, target: Target) -> tuple[Fault, ...]:
+        """Count *target*, and return the faults to apply to it, in the order in which they take effect.
 
         The caller holds the lock.
         """
-        return in_effect([one.fault for one in self._planned if fits(one.fault, target) and self._strikes(one)])
+        return effective([one.fault for one in self._active if matches(one.fault, target) and self._applies(one)])
 
     def record(self, faults: Sequence[Fault], call: Call) -> None:
-        """Log that *faults* have struck *call*. The caller holds the lock."""
-        self._log += [Strike(fault, call, call.at) for fault in faults]
+        """Log that *faults* were applied to *call*. The caller holds the lock."""
+        self._log += [Injection(fault, call, call.at) for fault in faults]
 
-    def on(self) -> list[tuple[Fault, Counted]]:
-        """Return each fault of the plan and its count, the last added first. The caller holds the lock."""
-        return [(one.fault, one.counted) for one in reversed(self._planned)]
+    def active(self) -> list[tuple[Fault, Counts]]:
+        """Return the active faults and their counts, the last one added first. The caller holds the lock."""
+        return [(one.fault, one.counts) for one in reversed(self._active)]
 
-    def latest(self, count: int) -> tuple[int, list[Strike]]:
-        """Return how long the log is, and its last *count* entries, the last one first. The caller holds the lock."""
+    def latest(self, count: int) -> tuple[int, list[Injection]]:
+        """Return the length of the log and its last *count* entries, the newest first. The caller holds the lock."""
         return len(self._log), self._log[: -count - 1 : -1]
 
-    def _plan(self, faults: Sequence[Fault]) -> list[_Planned]:
+    def _add(self, faults: Sequence[Fault]) -> list[_Added]:
         for fault in faults:
             if not isinstance(fault, Fault):
-                raise TypeError(f"faults are made by Fault.drop(), Fault.status(503) and the like, not {fault!r}")
+                raise TypeError(f"expected a Fault, such as Fault.drop() or Fault.status(503), not {fault!r}")
         with self._lock:
-            planned = [_Planned(fault, self._added + index) for index, fault in enumerate(faults)]
+            added = [_Added(fault, self._added + index) for index, fault in enumerate(faults)]
             self._added += len(faults)
-            self._planned = [*self._planned, *planned]
-        return planned
+            self._active = [*self._active, *added]
+        return added
 
-    def _strikes(self, planned: _Planned) -> bool:
+    def _applies(self, one: _Added) -> bool:
         chance = 0.0
-        if planned.fault.probability is not None:
-            # Of this fault and this request alone, so that no other fault changes what comes out.
-            source = f"{self._seed}/fault/{planned.number}/{planned.counted.fitted}"
+        if one.fault.probability is not None:
+            # Depends on this fault and request only, so that other faults do not change the result.
+            source = f"{self._seed}/fault/{one.number}/{one.counts.matched}"
             chance = random.Random(source).random()  # noqa: S311 -- no secret
-        planned.counted, strikes = decide(planned.fault, planned.counted, chance)
-        return strikes
+        one.counts, applies = decide(one.fault, one.counts, chance)
+        return applies
 
 
-def _names(server_id: int | str) -> set[str]:
+def _keys(server_id: int | str) -> set[str]:
     text = str(server_id).lower()
-    known = text.isascii() and text.isdigit() and len(text) < 20  # noqa: PLR2004 -- as Account.server reads it
+    known = text.isascii() and text.isdigit() and len(text) < 20  # noqa: PLR2004 -- as `Account.id_of` reads it
     return {str(int(text)), uuid_of(int(text))} if known else {text}

@@ -1,4 +1,4 @@
-"""What faults make of an exchange short of its way back: what is asked, and what the answer says. No I/O, no clock."""
+"""Apply faults to the state that a request sees and to the content of its response."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ import zlib
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from starlette.responses import Response
 
-from .._api.endpoints import Answer, link_to
 from . import _kinds
 from ._injector import concerns
 
@@ -19,7 +16,7 @@ from ._injector import concerns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._api.endpoints import Asked
+    from .._state.account import Account
     from ._fault import Fault
 
 
@@ -33,44 +30,52 @@ _PAGE = b"""<!DOCTYPE html>
 """
 
 
-def stand_in(faults: Sequence[Fault]) -> Answer | None:
-    """Return what is answered where *faults* keep the request from the API, with status 0 for nothing; else `None`."""
+def status_instead(faults: Sequence[Fault]) -> int | None:
+    """Return the status that *faults* send instead of executing the request: 0 for no response, else `None`."""
     for fault in faults:
         match fault.what:
             case _kinds.Drop(after_commit=False):
-                return Answer(0)
+                return 0
             case _kinds.Status(code):
-                return Answer(code)
+                return code
     return None
 
 
-def asked_under(asked: Asked, faults: Sequence[Fault]) -> Asked:
-    """Return *asked* of the account as *faults* show it, with where a command is to end."""
+def status_after(faults: Sequence[Fault]) -> str | None:
+    """Return the status in which *faults* let a command end; `None` means the documented one."""
+    return next((fault.what.status for fault in faults if isinstance(fault.what, _kinds.EndIn)), None)
+
+
+def account_seen(faults: Sequence[Fault], account: Account, key: str, now: float) -> tuple[Account, float]:
+    """Return *account* as *faults* show it, and the time at which they show the server *key*."""
     stale = [(fault, fault.what.seconds) for fault in faults if isinstance(fault.what, _kinds.Stale)]
-    ends_in = next((fault.what.status for fault in faults if isinstance(fault.what, _kinds.EndIn)), None)
     if not stale:
-        return attrs.evolve(asked, ends_in=ends_in)
+        return account, now
 
     def moment(server_id: int) -> float:
-        return asked.now - next((age for fault, age in reversed(stale) if concerns(fault, server_id)), 0.0)
+        return now - next((age for fault, age in reversed(stale) if concerns(fault, server_id)), 0.0)
 
-    # A snapshot, in which nothing changes any more: what is left of the time are figures that move with it.
-    named = asked.account.id_of(asked.server_id)
-    then = asked.now if named is None else moment(named)
-    return attrs.evolve(asked, account=asked.account.as_of(moment), now=then)
-
-
-def answer_under(answer: Answer, faults: Sequence[Fault], asked: Asked, seed: str) -> Answer:
-    """Return *answer* with what its JSON says changed by *faults*; what is up to chance, by *seed*."""
-    body = answer.body
-    if answer.status == 200 and isinstance(body, dict):  # noqa: PLR2004
-        for fault in faults:
-            body = _changed(body, fault, asked, seed)
-    return attrs.evolve(answer, body=body)
+    # In this copy nothing changes any more. The time is still needed for the figures that change with it.
+    server_id = account.id_of(key)
+    return account.as_of(moment), now if server_id is None else moment(server_id)
 
 
-def response_under(response: Response, faults: Sequence[Fault]) -> Response:
-    """Return *response* with its body replaced by *faults*."""
+def body_under(faults: Sequence[Fault], body: dict[str, Any], *, first_page: str, seed: str) -> dict[str, Any]:
+    """Return the JSON *body* of a response with status 200 as *faults* change it.
+
+    Args:
+        faults: the faults of this request.
+        body: the body without faults.
+        first_page: the URL of the first page of the list that was requested.
+        seed: decides which items are left out.
+    """
+    for fault in faults:
+        body = _changed(fault, body, first_page, seed)
+    return body
+
+
+def response_under(faults: Sequence[Fault], response: Response) -> Response:
+    """Return *response* with the body that *faults* put in its place."""
     for fault in faults:
         match fault.what:
             case _kinds.Status(code, content, headers):
@@ -80,19 +85,19 @@ def response_under(response: Response, faults: Sequence[Fault]) -> Response:
                 response = _replaced(response, code, _PAGE, {"Content-Type": "text/html; charset=utf-8"})
             case _kinds.Bomb(megabytes):
                 code = 200 if response.status_code in _kinds.BODILESS else response.status_code
-                content = packed(bytes(response.body), megabytes)
+                content = compressed(bytes(response.body), megabytes)
                 response = _replaced(response, code, content, {"Content-Encoding": "gzip"})
     return response
 
 
-def packed(content: bytes, megabytes: int) -> bytes:
-    """Return *content* and so many megabytes of spaces, which are nothing to JSON, as gzip."""
-    squeezed = zlib.compressobj(level=1, wbits=31)
-    pieces = [squeezed.compress(content), *(squeezed.compress(b" " * MEGABYTE) for _ in range(megabytes))]
-    return b"".join([*pieces, squeezed.flush()])
+def compressed(content: bytes, megabytes: int) -> bytes:
+    """Return *content* and *megabytes* of spaces, which JSON ignores, as gzip."""
+    compressor = zlib.compressobj(level=1, wbits=31)
+    pieces = [compressor.compress(content), *(compressor.compress(b" " * MEGABYTE) for _ in range(megabytes))]
+    return b"".join([*pieces, compressor.flush()])
 
 
-def _changed(body: dict[str, Any], fault: Fault, asked: Asked, seed: str) -> dict[str, Any]:
+def _changed(fault: Fault, body: dict[str, Any], first_page: str, seed: str) -> dict[str, Any]:
     listing = "results" in body
     match fault.what:
         case _kinds.AsStatus(text) if listing:
@@ -102,10 +107,10 @@ def _changed(body: dict[str, Any], fault: Fault, asked: Asked, seed: str) -> dic
             return body | {"status": text}
         case _kinds.Omit(count):
             known = [_key(item) for item in body["results"] if concerns(fault, _key(item))]
-            gone = set(random.Random(seed).sample(known, min(count, len(known))))  # noqa: S311 -- no secret
-            return body | {"results": [item for item in body["results"] if _key(item) not in gone]}
+            omitted = set(random.Random(seed).sample(known, min(count, len(known))))  # noqa: S311 -- no secret
+            return body | {"results": [item for item in body["results"] if _key(item) not in omitted]}
         case _kinds.Loop() if body.get("next") is None:
-            return body | {"next": link_to(asked, 1)}
+            return body | {"next": first_page}
     return body
 
 

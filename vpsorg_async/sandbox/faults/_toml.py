@@ -1,4 +1,4 @@
-"""The file that tells the command line's sandbox what goes wrong: TOML, an array of tables `[[fault]]`."""
+"""Read faults from a TOML file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ if TYPE_CHECKING:
 
 
 def read_faults(path: Path) -> list[Fault]:
-    """Return the faults in the file at *path*: in each table `kind`, and the arguments of that method of `Fault`.
+    """Return the faults in the file at *path*, one for each `[[fault]]` table.
+
+    A table has the key `kind` and the arguments of the class method of `Fault` with that name.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not what is wanted; the message names the file, the table and the key.
+        ValueError: the file has a mistake; the message names the file, the table and the key.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not TOML: {error}") from None
+        raise ValueError(f"{path}: not valid TOML: {error}") from None
     tables = data.pop("fault", None)
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables) or data:
-        raise ValueError(f"{path}: wants tables [[fault]], one or more, and nothing beside them")
+        raise ValueError(f"{path}: must contain one or more [[fault]] tables and nothing else")
     return [_fault(table, f"{path}, fault {number}") for number, table in enumerate(tables, start=1)]
 
 
@@ -35,12 +37,12 @@ def _fault(table: dict[str, Any], where: str) -> Fault:
     arguments = dict(table)
     kind = arguments.pop("kind", None)
     if not isinstance(kind, str) or kind not in KINDS:
-        given = "no kind" if kind is None else f"kind = {kind!r}"
-        raise ValueError(f"{where}: {given}; wants one of {', '.join(KINDS)}")
+        given = "kind is missing" if kind is None else f"kind = {kind!r}"
+        raise ValueError(f"{where}: {given}; it must be one of {', '.join(KINDS)}")
     try:
         fault: Fault = getattr(Fault, kind)(**arguments)
     except (TypeError, ValueError) as error:
-        # Python's own message on a wrong key begins with the method's name.
+        # Python's own message on a wrong key begins with the name of the method.
         text = str(error).removeprefix(f"Fault.{kind}() ").removeprefix("Fault.__init__() ")
         raise ValueError(f"{where}, kind = {kind!r}: {text}") from None
     return fault

@@ -1,4 +1,4 @@
-"""How an answer comes back under faults: as bytes on a socket of the sandbox's own, else as httpx would see them."""
+"""Send a response as the faults demand: as bytes on a socket, or as the errors that httpx would raise."""
 
 from __future__ import annotations
 
@@ -21,51 +21,51 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Send
 
-    from .._clocks.scaled import HandlersClock
+    from .._clocks.interface import HandlerClock
     from ._fault import Fault
 
 
 CONNECTION = "vpsorg_async.sandbox.connection"
-"""Under this name a scope's `state` holds the transport of the socket, where there is one."""
+"""The key of the socket's transport in the `state` of an ASGI scope; missing if there is no socket."""
 
-_NO_ANSWER = "Server disconnected without sending a response."
+_NO_RESPONSE = "Server disconnected without sending a response."
 _STEP = 0.02
-"""Seconds between two drops of a drip, at least: a step for each byte would be too many."""
+"""The least seconds between two writes of a slow response: one write for each byte would be too many."""
 
 
-class _Way(Protocol):
-    """How an answer can go wrong on its way."""
+class _Channel(Protocol):
+    """Carries a response to the client, and can fail on purpose."""
 
     async def pause(self, seconds: float) -> object:
-        """Return when *seconds* of the sandbox have passed, or nobody waits for the answer any longer."""
+        """Return when *seconds* sandbox seconds have passed, or the client no longer waits for the response."""
 
     async def drop(self) -> None:
-        """End the connection, nothing answered."""
+        """Close the connection without a response."""
 
     async def write(self, response: Response, at: int | None, rate: float | None) -> None:
-        """Answer up to byte *at*, at that many bytes a second, and end the connection."""
+        """Send *response* up to byte *at*, at *rate* bytes per second, and close the connection."""
 
 
-async def deliver(
-    response: Response, faults: Sequence[Fault], clock: HandlersClock, request: Request, send: Send
+async def send_response(
+    response: Response, faults: Sequence[Fault], clock: HandlerClock, request: Request, send: Send
 ) -> None:
-    """Send *response* as *faults*, in the order in which they apply, let it come back.
+    """Send *response*, changed by *faults*, which are in the order in which they take effect.
 
     Raises:
-        httpx.RemoteProtocolError: the connection ended before the answer, or in its middle; without a socket only.
+        httpx.RemoteProtocolError: the connection closed before the end of the response; only without a socket.
     """
-    way = _way(clock, request, send)
+    channel = _channel(clock, request, send)
     at: int | None = None
     rate: float | None = None
     for fault in faults:
         match fault.what:
             case _kinds.Delay(seconds):
-                await way.pause(seconds)
+                await channel.pause(seconds)
             case _kinds.Hang():
-                await way.pause(math.inf)
-                return await way.drop()
+                await channel.pause(math.inf)
+                return await channel.drop()
             case _kinds.Drop():
-                return await way.drop()
+                return await channel.drop()
             case _kinds.Cut():
                 at = fault.what.at
             case _kinds.Drip():
@@ -73,12 +73,12 @@ async def deliver(
     if at is None and rate is None:
         await response(request.scope, request.receive, send)
     else:
-        await way.write(response, at, rate)
+        await channel.write(response, at, rate)
     return None
 
 
 def head_of(response: Response) -> bytes:
-    """Return the status line and the headers of *response* as bytes on the wire."""
+    """Return the status line and the headers of *response* as HTTP/1.1 bytes."""
     return b"".join(
         [
             f"HTTP/1.1 {response.status_code} {_phrase(response.status_code)}\r\n".encode(),
@@ -92,15 +92,15 @@ def _phrase(code: int) -> str:
     return httpx.codes.get_reason_phrase(code)
 
 
-def _way(clock: HandlersClock, request: Request, send: Send) -> _Way:
+def _channel(clock: HandlerClock, request: Request, send: Send) -> _Channel:
     connection: asyncio.Transport | None = request.scope.get("state", {}).get(CONNECTION)
     return _InProcess(clock, send) if connection is None else _Socket(clock, connection, request)
 
 
 class _InProcess:
-    """Raises what httpx would on a socket; its callers look no further than the message."""
+    """Raises the errors that httpx would raise on a socket, with the same messages."""
 
-    def __init__(self, clock: HandlersClock, send: Send) -> None:
+    def __init__(self, clock: HandlerClock, send: Send) -> None:
         self._clock = clock
         self._send = send
 
@@ -108,7 +108,7 @@ class _InProcess:
         await self._clock.sleep(seconds)
 
     async def drop(self) -> None:
-        raise httpx.RemoteProtocolError(_NO_ANSWER)
+        raise httpx.RemoteProtocolError(_NO_RESPONSE)
 
     async def write(self, response: Response, at: int | None, rate: float | None) -> None:
         head, body = len(head_of(response)), bytes(response.body)
@@ -117,27 +117,29 @@ class _InProcess:
             await self.pause(sent / rate)
         if sent < head:
             return await self.drop()
-        whole = sent == head + len(body)
+        await self._send_body(response, body, int(sent) - head)
+        return None
+
+    async def _send_body(self, response: Response, body: bytes, size: int) -> None:
+        whole = size == len(body)
         await self._send(
             {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
         )
-        came = body[: int(sent) - head]
-        await self._send({"type": "http.response.body", "body": came, "more_body": not whole})
+        await self._send({"type": "http.response.body", "body": body[:size], "more_body": not whole})
         if not whole:
             raise httpx.RemoteProtocolError(
                 "peer closed connection without sending complete message body "
-                f"(received {len(came)} bytes, expected {len(body)})"
+                f"(received {size} bytes, expected {len(body)})"
             )
-        return None
 
 
 class _Socket:
-    """Writes past the server's own framing; what it began must always end with the connection.
+    """Writes to the socket without the server. Once it has begun, it must always close the connection.
 
-    The server finds an application that returns without an answer in order once the connection is lost, and only then.
+    The server accepts an application that returns without a response only after the connection is lost.
     """
 
-    def __init__(self, clock: HandlersClock, connection: asyncio.Transport, request: Request) -> None:
+    def __init__(self, clock: HandlerClock, connection: asyncio.Transport, request: Request) -> None:
         self._clock = clock
         self._connection = connection
         self._request = request
@@ -148,7 +150,7 @@ class _Socket:
             group.start_soon(self._cancel_when_lost, group.cancel_scope)
             await self._clock.sleep(seconds)
             group.cancel_scope.cancel()
-        # A clock that has been stopped lets its sleepers go before their time: the server ends.
+        # A clock that was stopped wakes its sleepers early: the server is about to end.
         return self._clock.now() >= due and not self._connection.is_closing()
 
     async def drop(self) -> None:
@@ -161,13 +163,13 @@ class _Socket:
         if rate is None:
             self._connection.write(raw)
         else:
-            await self._drip(raw, rate)
+            await self._write_slowly(raw, rate)
         self._connection.close()
-        # One who does not read keeps what is written from leaving.
+        # The connection closes only when its buffer is empty. A client that does not read never empties it.
         await self.pause(math.inf)
         await self.drop()
 
-    async def _drip(self, raw: bytes, rate: float) -> None:
+    async def _write_slowly(self, raw: bytes, rate: float) -> None:
         began, sent = self._clock.now(), 0
         while sent < len(raw) and await self.pause(max(1 / rate, _STEP)):
             due = int((self._clock.now() - began) * rate)

@@ -1,4 +1,4 @@
-// Asks for the page again each second, and takes over the parts of it that have changed.
+// Loads the page again each second, and replaces the parts that have changed.
 "use strict";
 
 const EVERY = 1000; // milliseconds
@@ -12,7 +12,7 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of document.querySelectorAll("#summary, section")) {
     const now = fresh.getElementById(part.id);
-    // What has not changed stays, with what is selected in it.
+    // A part that has not changed is kept, so that a selection in it is kept too.
     if (part.innerHTML !== now.innerHTML) {
       part.replaceWith(document.adoptNode(now));
     }
