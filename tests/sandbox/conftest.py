@@ -11,6 +11,9 @@ from vpsorg_async.sandbox.faults import Fault
 
 
 AUTHORIZED = {"Authorization": "Bearer vps_sandbox"}
+FIRST, SECOND = "bfd2c9b7-8f51-5762-9984-ed91b29ba24e", "f867ed2d-427b-533d-8f66-3085e7473ffd"
+"""The UUIDs of the documentation's two servers."""
+
 DETAIL = {
     "id": 12345,
     "name": "web-server-01",

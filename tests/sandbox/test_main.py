@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,9 +10,11 @@ import sys
 from contextlib import contextmanager
 
 import httpx
+import pytest
 
 from tests.helpers import ROOT
-from tests.sandbox.conftest import SPEC
+from tests.sandbox.conftest import AUTHORIZED, SPEC
+from tests.sandbox.faults.test_toml import EXAMPLE, ONE_OF
 
 
 @contextmanager
@@ -59,3 +62,76 @@ def test_a_token_given_twice_is_refused():
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
     assert (result.returncode, result.stderr) == (1, "sandbox: this token already has an account; use another token\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_until_it_is_interrupted(number):
+    options = ["--port", "0", "--speed", "60", "--token", "vps_mine", "--servers", "3", "--credits", "1"]
+    command = ["-W", "error", "-m", "vpsorg_async.sandbox", *options]
+    environment = os.environ | {"PYTHONDEVMODE": "1"}
+    with subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        base_url = process.stdout.readline().strip()
+        answer = httpx.get(f"{base_url}/servers/", headers={"Authorization": "Bearer vps_mine"})
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+
+    assert (answer.json()["count"], output, errors, process.returncode) == (3, "", "", 0)
+
+
+@pytest.mark.parametrize("argument", ["--speed=0", "--speed=nan", "--servers=-1", "--port=99999"])
+def test_the_command_refuses_what_cannot_be(argument):
+    result = subprocess.run(
+        [sys.executable, "-m", "vpsorg_async.sandbox", argument], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode in {1, 2}
+    assert "Traceback" not in result.stderr
+
+
+class TestFaults:
+    def test_it_serves_with_them(self, tmp_path):
+        path = tmp_path / "faults.toml"
+        path.write_text(EXAMPLE)
+        command = ["-W", "error", "-m", "vpsorg_async.sandbox", "--port", "0", "--faults", str(path), "--seed", "5"]
+        spec = {"plan_id": 1, "os_id": 5, "location": "us-west"}
+        seen = []
+        with (
+            subprocess.Popen(
+                [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ) as process,
+            httpx.Client(base_url=process.stdout.readline().strip(), headers=AUTHORIZED) as api,
+        ):
+            for number in range(20):
+                try:
+                    seen.append(api.post("/servers/", json={"name": f"web-{number}", **spec}).status_code)
+                except httpx.RemoteProtocolError:
+                    seen.append(0)
+            made = api.get("/servers/").json()["count"]
+            process.send_signal(signal.SIGTERM)
+            output, errors = process.communicate(timeout=30)
+
+        assert (output, errors, process.returncode) == ("", "", 0)
+        assert (seen[2::3], seen.count(429)) == ([0] * 6, 2)
+        assert made == 18
+
+    @pytest.mark.parametrize("content", [None, b"[[fault]]\nkind = 'crash'"])
+    def test_a_wrong_file_is_one_line(self, tmp_path, content):
+        path = tmp_path / "faults.toml"
+        if content:
+            path.write_bytes(content)
+
+        result = subprocess.run(
+            [sys.executable, "-m", "vpsorg_async.sandbox", "--port", "0", "--faults", str(path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+        expected = f"{path}, fault 1: kind = 'crash'; {ONE_OF}" if content else "[Errno 2] No such file or directory"
+        assert result.stderr.startswith(f"sandbox: {expected}")
+        assert (result.stdout, result.returncode, result.stderr.count("\n")) == ("", 1, 1)
+        assert str(path) in result.stderr

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import pickle
 import random
-import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 
 import anyio
@@ -18,7 +15,7 @@ import pytest
 from tests.helpers import ROOT
 from tests.sandbox.conftest import AUTHORIZED
 from vpsorg_async import RetryPolicy
-from vpsorg_async.sandbox import Sandbox
+from vpsorg_async.sandbox import Call, Sandbox
 from vpsorg_async.sandbox._server.in_process import InProcessTransport
 
 
@@ -32,6 +29,17 @@ def slow_seed():
         for seed in range(1000)
         if 295 < random.Random(f"{seed}/12345/create/0").uniform(120, 300)  # noqa: SIM300
     )
+
+
+@pytest.mark.parametrize("public", [Sandbox, Call])
+def test_a_public_class_is_known_by_its_public_place(public):
+    assert f"{public.__module__}.{public.__qualname__}" == f"vpsorg_async.sandbox.{public.__name__}"
+
+
+def test_a_pickled_call_is_equal_to_the_original():
+    call = Call(method="GET", path="/servers/", query={"page": "2"}, json=None, status=200, at=5.0)
+
+    assert pickle.loads(pickle.dumps(call)) == call
 
 
 class TestClient:
@@ -209,69 +217,6 @@ def history_of(log):
     return history
 
 
-class TestServing:
-    async def test_time_runs_with_real_time(self):
-        """Times the speed, and goes on afterwards from where it was."""
-        sandbox = Sandbox(servers=1)
-        async with sandbox.serve(speed=1e6) as base_url, httpx.AsyncClient(headers=AUTHORIZED) as client:
-            first = await client.get(f"{base_url}/servers/")
-            await client.get(f"{base_url}/servers/")
-            sandbox.advance(10)
-        calls = sandbox.calls
-
-        assert first.status_code == 200
-        assert 0 < calls[0].at < calls[1].at
-        assert sandbox._clock.now() >= calls[1].at + 10
-
-    async def test_it_ends_with_its_thread_and_its_port(self):
-        """Also when the body raises or is cancelled."""
-        sandbox = Sandbox()
-        for ending in (None, KeyError, "cancel"):
-            with anyio.CancelScope() as scope:
-                try:
-                    async with sandbox.serve() as base_url:
-                        port = httpx.URL(base_url).port
-                        if ending == "cancel":
-                            scope.cancel()
-                            await anyio.sleep(10)
-                        elif ending:
-                            raise ending
-                except KeyError:
-                    pass
-            assert [thread for thread in threading.enumerate() if thread.name == "vpsorg-sandbox"] == []
-            with socket.create_server(("127.0.0.1", port)):
-                pass
-
-    async def test_one_cancelled_before_it_began_leaves_nothing(self):
-        """Neither a thread nor a sandbox that thinks it is served."""
-        sandbox = Sandbox()
-        with anyio.CancelScope() as scope:
-            scope.cancel()
-            async with sandbox.serve():
-                pass
-
-        async with sandbox.serve() as base_url:
-            assert base_url.startswith("http://127.0.0.1:")
-
-    async def test_it_is_served_once_at_a_time(self):
-        """And a port that is taken is an OSError."""
-        sandbox = Sandbox()
-        async with sandbox.serve() as base_url:
-            with pytest.raises(RuntimeError) as caught:
-                await sandbox.serve().__aenter__()
-            with pytest.raises(OSError, match="in use"):
-                await Sandbox().serve(httpx.URL(base_url).port).__aenter__()
-
-        assert str(caught.value) == "the sandbox is already being served; leave serve() first"
-
-    def test_it_can_be_served_without_an_event_loop(self):
-        """With a plain `with`."""
-        with Sandbox(servers=3).serve() as base_url:
-            answer = httpx.get(f"{base_url}/servers/", headers=AUTHORIZED)
-
-        assert answer.json()["count"] == 3
-
-
 class TestFrozenClient:
     async def test_freezing_while_served_stops_time_there_too(self):
         """`advance` moves it."""
@@ -285,32 +230,6 @@ class TestFrozenClient:
 
         first, second, third = (call.at for call in sandbox.calls)
         assert (second, third) == (first, first + 7)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_it_is_interrupted(number):
-    options = ["--port", "0", "--speed", "60", "--token", "vps_mine", "--servers", "3", "--credits", "1"]
-    command = ["-W", "error", "-m", "vpsorg_async.sandbox", *options]
-    environment = os.environ | {"PYTHONDEVMODE": "1"}
-    with subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        base_url = process.stdout.readline().strip()
-        answer = httpx.get(f"{base_url}/servers/", headers={"Authorization": "Bearer vps_mine"})
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=30)
-
-    assert (answer.json()["count"], output, errors, process.returncode) == (3, "", "", 0)
-
-
-@pytest.mark.parametrize("argument", ["--speed=0", "--speed=nan", "--servers=-1", "--port=99999"])
-def test_the_command_refuses_what_cannot_be(argument):
-    result = subprocess.run(
-        [sys.executable, "-m", "vpsorg_async.sandbox", argument], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-
-    assert result.returncode in {1, 2}
-    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from tests.sandbox.conftest import AUTHORIZED, DETAIL, ENOUGH, LISTED, SPEC, in_process
+from tests.sandbox.conftest import AUTHORIZED, DETAIL, ENOUGH, FIRST, LISTED, SECOND, SPEC, in_process
 from vpsorg_async.sandbox import Sandbox
 from vpsorg_async.sandbox._api.dialect import BY_UUID, DOCUMENTED, DOCUMENTED_WITH_UUID, dialect_of
 from vpsorg_async.sandbox._api.endpoints import ApiRequest
-from vpsorg_async.sandbox._api.validation import CREATE, CREATE_BY_UUID, new_server
-from vpsorg_async.sandbox._state.catalogue import CATALOGUES
-from vpsorg_async.sandbox._state.refusals import Refused
 from vpsorg_async.sandbox.faults import Fault
 
 
 pytestmark = pytest.mark.anyio
 
-FIRST, SECOND = "bfd2c9b7-8f51-5762-9984-ed91b29ba24e", "f867ed2d-427b-533d-8f66-3085e7473ffd"
 AS_VPS_MCP = {"Accept": "application/json"}  # beside httpx's own User-Agent
 AS_VPS = {"User-Agent": "python-requests/2.32.3"}
 ITEM = {
@@ -250,40 +243,6 @@ class TestCreates:
         page = (await api.get("/servers/", params={"page_size": 20}, headers=AS_VPS_MCP)).json()
 
         assert page["results"][-1]["hostname"] == "web-server-02"
-
-
-good = {
-    "name": st.just("web-9"),
-    "plan_id": st.just(1),
-    "os_id": st.just(1),
-    "hostname": st.sampled_from(["web-9", "web-9.example.com"]),
-    "plan": st.sampled_from([plan["uuid"] for plan in CATALOGUES["plans"]]),
-    "location": st.sampled_from(["us-west", *(location["id"] for location in CATALOGUES["locations"])]),
-    "os_version": st.just(CATALOGUES["operating-systems"][0]["versions"][0]["uuid"]),
-    "ssh_keys": st.just([FIRST]),
-}
-anything = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=3)
-bodies = st.fixed_dictionaries({}, optional={name: value | anything for name, value in good.items()})
-
-
-def read(body):
-    """Return the status and the names of what *body* makes, or of what is wrong with it."""
-    try:
-        return 201, new_server(body).keys()
-    except Refused as refused:
-        return refused.status, refused.body.keys()
-
-
-@given(bodies | anything)
-def test_any_body_of_a_create_is_a_server_or_names_fields_of_one_of_the_two_kinds(body):
-    """X2: whatever mixture of them it is."""
-    status, names = read(body)
-
-    if status == 201:
-        assert names == CREATE.keys()
-    else:
-        assert status == 400
-        assert any(names <= known for known in (CREATE.keys(), CREATE_BY_UUID.keys(), {"non_field_errors"}))
 
 
 class TestCatalogues:

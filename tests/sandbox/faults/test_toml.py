@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import re
-import signal
-import subprocess
-import sys
 
-import httpx
 import pytest
 
-from tests.helpers import ROOT
-from tests.sandbox.conftest import AUTHORIZED
 from vpsorg_async.sandbox.faults import Fault
 from vpsorg_async.sandbox.faults._kinds import KINDS
 from vpsorg_async.sandbox.faults._toml import read_faults
@@ -112,50 +106,3 @@ class TestReading:
             read_faults(path)
 
         assert str(caught.value).startswith(f"{path}: not valid TOML: ")
-
-
-class TestCommand:
-    def test_it_serves_with_them(self, tmp_path):
-        path = tmp_path / "faults.toml"
-        path.write_text(EXAMPLE)
-        command = ["-W", "error", "-m", "vpsorg_async.sandbox", "--port", "0", "--faults", str(path), "--seed", "5"]
-        spec = {"plan_id": 1, "os_id": 5, "location": "us-west"}
-        seen = []
-        with (
-            subprocess.Popen(
-                [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            ) as process,
-            httpx.Client(base_url=process.stdout.readline().strip(), headers=AUTHORIZED) as api,
-        ):
-            for number in range(20):
-                try:
-                    seen.append(api.post("/servers/", json={"name": f"web-{number}", **spec}).status_code)
-                except httpx.RemoteProtocolError:
-                    seen.append(0)
-            made = api.get("/servers/").json()["count"]
-            process.send_signal(signal.SIGTERM)
-            output, errors = process.communicate(timeout=30)
-
-        assert (output, errors, process.returncode) == ("", "", 0)
-        assert (seen[2::3], seen.count(429)) == ([0] * 6, 2)
-        assert made == 18
-
-    @pytest.mark.parametrize("content", [None, b"[[fault]]\nkind = 'crash'"])
-    def test_a_wrong_file_is_one_line(self, tmp_path, content):
-        path = tmp_path / "faults.toml"
-        if content:
-            path.write_bytes(content)
-
-        result = subprocess.run(
-            [sys.executable, "-m", "vpsorg_async.sandbox", "--port", "0", "--faults", str(path)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-
-        expected = f"{path}, fault 1: kind = 'crash'; {ONE_OF}" if content else "[Errno 2] No such file or directory"
-        assert result.stderr.startswith(f"sandbox: {expected}")
-        assert (result.stdout, result.returncode, result.stderr.count("\n")) == ("", 1, 1)
-        assert str(path) in result.stderr

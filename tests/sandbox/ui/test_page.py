@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import math
 
-from html.parser import HTMLParser
-
 import attrs
-import httpx
 import pytest
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sandbox.conftest import MAKE
-from vpsorg_async.sandbox import Call, Sandbox
+from tests.sandbox.ui.conftest import Reading
+from vpsorg_async.sandbox import Call
 from vpsorg_async.sandbox._ui.page import LONGEST, Snapshot, page
-from vpsorg_async.sandbox._ui.routes import MOST_LINES, MOST_SERVERS, is_local_host, snapshot_of
 from vpsorg_async.sandbox.faults import Fault
 from vpsorg_async.sandbox.faults._injector import Counts, Injection
 
 
 pytestmark = pytest.mark.anyio
 
-SPEC = {"name": "web-server-02", "plan_id": 1, "os_id": 5, "location": "us-west"}
 EMPTY = Snapshot(
     now=0.0,
     speed=1.0,
@@ -39,108 +35,11 @@ EMPTY = Snapshot(
 )
 
 
-class Reading(HTMLParser):
-    """What a browser would make of a page.
-
-    Attributes:
-        tags: every element and its attributes, in order.
-        rows: by the id of a section, the texts of the cells of its table's body.
-        captions: by the id of a section.
-    """
-
-    def __init__(self, content):
-        super().__init__()
-        self.tags, self.rows, self.captions, self.summary = [], {}, {}, {}
-        self._section, self._open, self._term = "", [], ""
-        self.feed(content.decode())
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        self._open.append(tag)
-        if tag == "section":
-            self._section = dict(attributes)["id"]
-            self.rows[self._section], self.captions[self._section] = [], ""
-        elif tag == "tr" and "tbody" in self._open:
-            self.rows[self._section].append([])
-        elif tag in ("td", "th") and "tbody" in self._open:
-            self.rows[self._section][-1].append("")
-        if tag in ("meta", "link"):
-            self._open.pop()
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, text):
-        if "tbody" in self._open:
-            self.rows[self._section][-1][-1] += text
-        elif "caption" in self._open:
-            self.captions[self._section] += text
-        elif "dt" in self._open:
-            self._term = text
-        elif "dd" in self._open:
-            self.summary[self._term] = text
-
-
 def call(path="/servers/", query=None, method="GET", status=200):
     return Call(method=method, path=path, query=query or {}, json={"name": "body"}, status=status, at=0.0)
 
 
-@pytest.fixture
-def look(api):
-    """Return a function that asks for what lies at that path of the origin."""
-
-    async def ask(path="/__sandbox__/", method="GET", **options):
-        url = api.base_url.copy_with(path=path)
-        return await httpx.AsyncClient.request(api, method, url, **{"headers": {"Authorization": ""}, **options})
-
-    return ask
-
-
 class TestWhatItShows:
-    async def test_servers_faults_and_requests(self, api, sandbox, look):
-        """The newest first, of every account, each as it is now."""
-        sandbox.add_account("vps_other")
-        sandbox.faults.add(Fault.status(503, path="/start/", times=2), Fault.hang(path="/never/"))
-        await api.post("/servers/12345/stop/")
-        sandbox.advance(60)
-        await api.post("/servers/", json=SPEC, headers={"Authorization": "Bearer vps_other"})
-        await api.post("/servers/12345/start/", params={"now": "1"})
-
-        told = Reading((await look()).content)
-
-        assert told.rows["servers"] == [
-            ["1012345", "web-server-02", "provisioning", "us-west", "none yet", "2", "15:31:00"],
-            ["12346", "db-server-01", "active", "us-east", "203.0.113.11", "1", "08:45:00"],
-            ["12345", "web-server-01", "stopped", "us-west", "203.0.113.10", "1", told.rows["servers"][2][-1]],
-        ]
-        assert told.rows["faults"] == [
-            ["hang(path='/never/')", "0", "0"],
-            ["status(code=503, path='/start/', times=2)", "1", "1 of 2"],
-        ]
-        assert told.rows["strikes"] == [
-            ["15:31:00", "status(code=503, path='/start/', times=2)", "POST /servers/12345/start/"]
-        ]
-        assert told.rows["requests"] == [
-            ["15:31:00", "POST", "/servers/12345/start/?now=1", "503"],
-            ["15:31:00", "POST", "/servers/", "201"],
-            ["15:30:00", "POST", "/servers/12345/stop/", "200"],
-        ]
-        assert told.summary == {
-            "Time (UTC)": "2025-01-16 15:31:00",
-            "Speed": "frozen",
-            "Servers": "3",
-            "Faults on": "2",
-            "Struck": "1",
-            "Requests": "3",
-        }
-
-    async def test_a_time_of_another_day_is_that_day(self, sandbox, look):
-        sandbox.advance(86_400)
-
-        told = Reading((await look()).content)
-
-        assert [row[-1] for row in told.rows["servers"]] == ["2025-01-16", "2025-01-15"]
-
     async def test_where_there_is_nothing_it_says_so(self):
         told = Reading(page(EMPTY))
 
@@ -151,46 +50,11 @@ class TestWhatItShows:
             "requests": [["none so far"]],
         }
 
-    async def test_of_many_the_latest_are_shown_and_all_counted(self):
-        """10,000 servers, and each of the others in plenty."""
-        sandbox = Sandbox(servers=10_000)
-        sandbox.faults.add(*[Fault.delay(0)] * 60)
-        transport = httpx.ASGITransport(sandbox.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            for number in range(60):
-                await client.get(f"/api/v1/{number}/")
-            told = Reading((await client.get("/__sandbox__/")).content)
-
-        assert {name: len(rows) for name, rows in told.rows.items()} == {
-            "servers": MOST_SERVERS,
-            "faults": MOST_LINES,
-            "strikes": MOST_LINES,
-            "requests": MOST_LINES,
-        }
-        assert told.captions == {
-            "servers": "Servers: the latest 200 of 10,000",
-            "faults": "Faults that are on: the latest 50 of 60",
-            "strikes": "Faults struck: the latest 50 of 3,600",
-            "requests": "Requests: the latest 50 of 60",
-        }
-        assert (told.rows["servers"][0][0], told.rows["requests"][0][2]) == ("22344", "/59/")
-
     @pytest.mark.parametrize(
         ("speed", "text"), [(0.0, "frozen"), (60.0, "60 times real time"), (math.inf, "as it is needed")]
     )
     async def test_how_time_passes_is_told(self, speed, text):
         assert Reading(page(attrs.evolve(EMPTY, speed=speed))).summary["Speed"] == text
-
-    async def test_the_speed_is_that_of_the_clock_that_runs(self):
-        """In-process, served, and frozen."""
-        sandbox = Sandbox()
-        speeds = [snapshot_of(sandbox._backend).speed]
-        with sandbox.serve(speed=60):
-            speeds.append(snapshot_of(sandbox._backend).speed)
-            sandbox.freeze()
-            speeds.append(snapshot_of(sandbox._backend).speed)
-
-        assert speeds == [math.inf, 60, 0]
 
     async def test_a_request_without_an_answer_has_no_status(self):
         assert Reading(page(attrs.evolve(EMPTY, calls=[call(status=0)]))).rows["requests"][0][-1] == "no answer"
@@ -251,115 +115,6 @@ class TestWhatItHides:
     def test_a_token_in_a_url_is_not_shown(self, path, query, shown):
         """The sandbox's own, and what looks like one."""
         assert Reading(page(attrs.evolve(EMPTY, calls=[call(path, query)]))).rows["requests"][0][2] == shown
-
-    async def test_neither_token_nor_body_is_in_the_page(self, api, sandbox, look):
-        """Whatever was asked with them."""
-        sandbox.add_account("vps_other", read_only=True)
-        sandbox.faults.add(Fault.status(503, body="an answer", headers={"X-Trace": "a header"}, method="PUT"))
-        await api.put("/servers/12345/", json={"name": "in-the-body"})
-        await api.get("/servers/", params={"token": "vps_sandbox"})
-
-        content = (await look()).text
-
-        for text in ("vps_", "Bearer", "uthorization", "in-the-body", "an answer", "a header"):
-            assert text not in content
-
-
-class TestLooking:
-    async def test_it_leaves_no_trace(self, api, sandbox, look):
-        """Not among the calls, struck by no fault, which does not count it either; no time passes."""
-        sandbox.faults.add(Fault.drop(), Fault.status(503, path=".*"))
-        before = sandbox._clock.now()
-
-        for path in ("/__sandbox__/", "/__sandbox__/page.js", "/__sandbox__/nothing", "/openapi.json"):
-            await look(path)
-            await look(path, "POST")
-
-        assert (sandbox.calls, sandbox.faults.log, sandbox._clock.now()) == ([], [], before)
-        assert {counted for _, counted in sandbox.faults.active()} == {Counts()}
-
-    async def test_it_moves_no_clock_that_jumps(self):
-        sandbox = Sandbox(servers=1)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(sandbox.app), base_url="http://localhost") as client:
-            await client.get("/__sandbox__/")
-
-        assert sandbox._clock.now() == 0
-
-    @pytest.mark.parametrize(
-        ("path", "kind"),
-        [
-            ("/__sandbox__/", "text/html; charset=utf-8"),
-            ("/__sandbox__/page.css", "text/css; charset=utf-8"),
-            ("/__sandbox__/page.js", "text/javascript; charset=utf-8"),
-            ("/__sandbox__/icon.svg", "image/svg+xml"),
-            ("/openapi.json", "application/json"),
-        ],
-    )
-    async def test_it_can_be_asked_for_its_head(self, look, path, kind):
-        """And is what it says it is."""
-        got, head = await look(path), await look(path, "HEAD")
-
-        assert (got.status_code, got.headers["content-type"], head.status_code, head.content) == (200, kind, 200, b"")
-        assert int(head.headers["content-length"]) == len(got.content) > 100
-
-    @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-    async def test_it_is_for_looking_only(self, look, method):
-        answer = await look(method=method)
-
-        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
-
-    async def test_without_its_slash_it_leads_there(self, look):
-        answer = await look("/__sandbox__")
-
-        assert (answer.status_code, answer.headers["location"]) == (308, "/__sandbox__/")
-
-    @pytest.mark.parametrize("path", ["/__sandbox__/nothing", "/__sandbox__/../page.py", "/__sandbox__//etc/passwd"])
-    async def test_there_is_nothing_else(self, look, path):
-        assert (await look(path)).status_code == 404
-
-    @pytest.mark.parametrize(
-        ("path", "method"), [("/__sandbox__/", "GET"), ("/__sandbox__/x", "GET"), ("/__sandbox__/", "POST")]
-    )
-    async def test_every_answer_keeps_a_browser_strict(self, look, path, method):
-        """Refusals too."""
-        headers = (await look(path, method)).headers
-
-        policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
-        assert policy["default-src"] == "'none'"
-        assert {policy[kind] for kind in ("script-src", "style-src", "connect-src", "img-src")} == {"'self'"}
-        assert {policy[kind] for kind in ("base-uri", "form-action", "frame-ancestors")} == {"'none'"}
-        assert headers["x-content-type-options"] == "nosniff"
-        assert headers["cache-control"] == "no-store"
-        assert headers["referrer-policy"] == "no-referrer"
-
-    async def test_another_s_name_for_it_is_refused(self, look):
-        """So that no page of his can read it by having his name lead here; the API's description tells nothing."""
-        host = {"Host": "evil.example:8800"}
-
-        answers = [await look(path, headers=host) for path in ("/__sandbox__/", "/__sandbox__/page.js")]
-
-        assert [(answer.status_code, "server" in answer.text) for answer in answers] == [(403, False)] * 2
-        assert (await look("/openapi.json", headers=host)).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("localhost", True),
-        ("LOCALHOST:8800", True),
-        ("127.0.0.1:8800", True),
-        ("192.0.2.7", True),
-        ("[::1]:8800", True),
-        ("evil.example", False),
-        ("localhost.evil.example", False),
-        ("127.0.0.1.evil.example:80", False),
-        ("127.0.0.1@evil.example", False),
-        ("[::1", False),
-        ("", False),
-    ],
-)
-def test_a_host_is_an_address_or_localhost(host, expected):
-    assert is_local_host(host) is expected
 
 
 def test_the_page_takes_nothing_from_elsewhere():
