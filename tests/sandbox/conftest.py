@@ -1,4 +1,4 @@
-"""One sandbox, asked in three ways: httpx's own ASGI transport, ours, and a real socket."""
+"""Fixtures: a sandbox that is reached by httpx's ASGI transport, by our own, and by a socket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vpsorg_async.sandbox.faults import Fault
 
 AUTHORIZED = {"Authorization": "Bearer vps_sandbox"}
 FIRST, SECOND = "bfd2c9b7-8f51-5762-9984-ed91b29ba24e", "f867ed2d-427b-533d-8f66-3085e7473ffd"
-"""The UUIDs of the documentation's two servers."""
+"""The UUIDs of the two documented servers."""
 
 DETAIL = {
     "id": 12345,
@@ -90,7 +90,7 @@ MAKE = {
 
 @pytest.fixture
 def sandbox():
-    """Return a sandbox with the documentation's two servers, whose time stands still."""
+    """Return a sandbox with the two documented servers, whose time stands still."""
     sandbox = Sandbox(servers=2)
     sandbox.freeze()
     return sandbox
@@ -111,7 +111,7 @@ async def api(request, sandbox, anyio_backend):
 
 @pytest.fixture
 def moving_sandbox():
-    """Return a sandbox with the documentation's two servers, whose time passes."""
+    """Return a sandbox with the two documented servers, whose time passes."""
     return Sandbox(servers=2)
 
 
@@ -123,7 +123,7 @@ def in_process(sandbox):
 
 @pytest.fixture(params=["in-process", "socket"])
 async def moving_api(request, moving_sandbox, anyio_backend):
-    """Give an httpx client of it, with its token; on the socket its seconds are hundredths."""
+    """Give an httpx client of it, with its token; on the socket its time runs 100 times as fast."""
     if request.param == "in-process":
         async with in_process(moving_sandbox) as client:
             yield client

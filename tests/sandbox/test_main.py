@@ -1,4 +1,4 @@
-"""`python -m vpsorg_async.sandbox` with several accounts."""
+"""The command `python -m vpsorg_async.sandbox`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.sandbox.faults.test_toml import EXAMPLE, ONE_OF
 
 @contextmanager
 def serving(*options):
-    """Serve in a process of its own; give a function that sends a request with a token."""
+    """Serve in another process; give a function that sends a request with a token."""
     command = [sys.executable, "-m", "vpsorg_async.sandbox", "--port", "0", *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -33,7 +33,7 @@ def serving(*options):
 
 
 def test_each_token_opens_an_account_of_its_own_and_a_file_keeps_them_by_their_order(tmp_path):
-    """X2: with credits and a quota each; those that only read are answered 403 to changes."""
+    """X2: each account has its own credits and quota; changes by read-only tokens are refused with 403."""
     accounts = ("--token", "vps_a", "--account", "vps_b", "--account", "vps_c", "--read-only", "vps_c")
     limits = ("--servers", "2", "--quota", "3", "--credits", "2", "--read-only", "vps_reader")
     state = ("--state", str(tmp_path / "state"))
@@ -56,7 +56,7 @@ def test_each_token_opens_an_account_of_its_own_and_a_file_keeps_them_by_their_o
 
 
 def test_a_token_given_twice_is_refused():
-    """It would open two accounts."""
+    """The token would belong to two accounts."""
     command = [sys.executable, "-m", "vpsorg_async.sandbox", "--port", "0", "--account", "vps_b", "--account", "vps_b"]
 
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)

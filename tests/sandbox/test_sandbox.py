@@ -1,4 +1,4 @@
-"""The sandbox from the outside: its client, its serving, its command."""
+"""The class Sandbox: its client, its arguments, its accounts and its time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_pickled_call_is_equal_to_the_original():
 class TestClient:
     @pytest.mark.heavy
     async def test_a_wait_of_five_minutes_takes_no_time(self):
-        """Well under 0.2 s: of this thread's own, the fastest of three, as the machine may have more to do."""
+        """The fastest of three takes less than 0.2 s of this thread's CPU time."""
         took, real = [], time.perf_counter()
         for _ in range(3):
             sandbox = Sandbox(seed=slow_seed())
@@ -61,7 +61,7 @@ class TestClient:
         assert time.perf_counter() - real < 20
 
     async def test_it_takes_a_client_s_options(self):
-        """Another account's token, for one."""
+        """One of them is the token of another account."""
         sandbox = Sandbox(servers=1)
         sandbox.add_account("vps_other")
         async with sandbox.client(token="vps_other", timeout=5) as client:
@@ -100,7 +100,7 @@ class TestClient:
             assert len(await client.servers.list()) == 1
 
     async def test_there_is_none_while_time_is_real(self):
-        """Its waits would be over before anything has happened."""
+        """Its waits would end before anything has happened."""
         sandbox = Sandbox()
         async with sandbox.serve():
             with pytest.raises(RuntimeError) as caught:
@@ -157,7 +157,7 @@ class TestArguments:
 
 class TestAccounts:
     async def test_a_token_opens_one_account(self):
-        """What cannot be meant is refused."""
+        """Contradictory arguments are refused."""
         sandbox = Sandbox()
         with pytest.raises(ValueError) as twice:
             sandbox.add_account("vps_sandbox")
@@ -171,7 +171,7 @@ class TestAccounts:
 class TestHammering:
     @pytest.mark.heavy
     async def test_twenty_clients_hammer_one_server(self):
-        """X5: for a minute; every command accepted and every status seen is one that the table allows."""
+        """X5: during a minute, the table allows every accepted command and every status that a client sees."""
         sandbox = Sandbox(servers=1)
         clock = sandbox._clock
         chance = random.Random(5)
@@ -201,7 +201,7 @@ class TestHammering:
 
 
 def history_of(log):
-    """Return when which command led to which status, having checked each against the documented table."""
+    """Return the times, commands and statuses of a log, after a check against the documented table."""
     moves = {"start": ("stopped", "starting", "active"), "stop": ("active", "stopping", "stopped")}
     moves["reboot"] = ("active", "rebooting", "active")
     history = [(0.0, None, "active")]
@@ -219,7 +219,7 @@ def history_of(log):
 
 class TestFrozenClient:
     async def test_freezing_while_served_stops_time_there_too(self):
-        """`advance` moves it."""
+        """Only `advance` moves it."""
         sandbox = Sandbox(servers=1)
         async with sandbox.serve(speed=1000) as base_url, httpx.AsyncClient(headers=AUTHORIZED) as client:
             sandbox.freeze()

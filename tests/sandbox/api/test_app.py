@@ -1,4 +1,4 @@
-"""What every request passes: its path and method, its token, and the record of it."""
+"""The app: routing, tokens, common headers, and the record of calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 class TestRouting:
     async def test_every_answer_has_the_sandbox_s_date_and_an_id(self, api, sandbox):
-        """X1: refusals too."""
+        """X1: refusals have both headers too."""
         sandbox.advance(61)
 
         answers = [await api.get("/servers/"), await api.get("/nowhere/"), await api.delete("/servers/12345/")]
@@ -30,7 +30,7 @@ class TestRouting:
         ],
     )
     async def test_a_wrong_method_is_405(self, api, sandbox, method, path, allow):
-        """X2: and says what is allowed."""
+        """X2: the refusal lists the allowed methods."""
         answer = await api.request(method, path)
 
         assert (answer.status_code, answer.json()) == (405, {"detail": f'Method "{method}" not allowed.'})
@@ -38,7 +38,7 @@ class TestRouting:
         assert sandbox.calls[-1].status == 405
 
     async def test_what_is_not_there_is_404(self, api):
-        """X2: unknown ids, and paths that are none."""
+        """X2: unknown ids and unknown paths are 404."""
         ids = ("7", "x", "-1", "%D9%A1", "1" * 30)
         for path in (*(f"/servers/{server_id}/" for server_id in ids), "/servers/12345", "/", "/domains/"):
             answer = await api.get(path)
@@ -48,13 +48,13 @@ class TestRouting:
 class TestTokens:
     @pytest.mark.parametrize("value", ["", "vps_sandbox", "Basic vps_sandbox", "Bearer"])
     async def test_no_token_is_401(self, api, value):
-        """X2: nothing given, or not as a bearer."""
+        """X2: a missing token, or one that is not a bearer token, is refused."""
         answer = await api.get("/servers/", headers={"Authorization": value})
 
         assert (answer.status_code, answer.json()) == (401, {"detail": "Authentication credentials were not provided."})
 
     async def test_a_wrong_token_is_401_and_changes_nothing(self, api, sandbox):
-        """X2: for every method; a token is never quoted."""
+        """X2: this holds for every method; no token is shown."""
         before = sandbox.servers
 
         for method, path in [("DELETE", "/servers/12345/"), ("POST", "/servers/"), ("PUT", "/servers/")]:
@@ -65,7 +65,7 @@ class TestTokens:
         assert "vps_" not in repr(sandbox.calls)
 
     async def test_another_account_s_server_is_404(self, api, sandbox):
-        """X2: not 403, which would tell that there is one."""
+        """X2: a 403 would reveal that the server exists."""
         sandbox.add_account("vps_other")
         other = {"Authorization": "Bearer vps_other"}
 
@@ -77,7 +77,7 @@ class TestTokens:
         assert [server["id"] for server in sandbox.servers] == [12345, 12346, made["id"]]
 
     async def test_a_token_that_only_reads_is_403_to_changes(self, api, sandbox):
-        """X2: it sees the first account, or the one that it opened before."""
+        """X2: the token reads the first account, or the account that it already had."""
         sandbox.add_account("vps_reader", read_only=True)
         reader = {"Authorization": "Bearer vps_reader"}
 
@@ -92,7 +92,7 @@ class TestTokens:
 
 class TestCalls:
     async def test_what_was_asked_is_recorded(self, api, sandbox):
-        """Refusals too, without headers."""
+        """Refusals are recorded too; headers are not."""
         sandbox.advance(5)
         await api.get("/servers/", params={"status": "active"})
         await api.patch("/servers/12345/", json={"name": "a b"})

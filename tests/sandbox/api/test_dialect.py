@@ -1,4 +1,4 @@
-"""What the vendor's own programs send and read beyond the documentation, asked for with plain httpx."""
+"""The dialect of the vendor's own programs, requested with plain httpx."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ NESTED = {
 
 
 async def one_of_each(api):
-    """Return the first plan, location and system version that are for sale."""
+    """Return the first plan, location and system version of the catalogues."""
     plans, locations, systems = [
         (await api.get(f"/{name}/")).json()["results"] for name in ("plans", "locations", "operating-systems")
     ]
@@ -66,7 +66,7 @@ async def body_of_create(api, **changes):
 
 class TestLists:
     async def test_a_list_asked_for_by_the_page_is_flat(self, api):
-        """As `vps-mcp` asks: names in place of what is nested, a UUID in place of the id."""
+        """This is the request of `vps-mcp`: names replace nested objects, and a UUID replaces the id."""
         answer = await api.get("/servers/", params={"page": 1, "page_size": 1}, headers=AS_VPS_MCP)
 
         page = answer.json()
@@ -80,7 +80,7 @@ class TestLists:
         assert ([item["uuid"] for item in second["results"]], second["next"]) == ([SECOND], None)
 
     async def test_a_list_asked_for_with_requests_has_uuids_too(self, api):
-        """As `vps` asks; all that is documented is there."""
+        """This is the request of `vps`; all documented fields are present."""
         answer = await api.get("/servers/", headers=AS_VPS)
 
         documented = LISTED["results"]
@@ -90,7 +90,7 @@ class TestLists:
         }
 
     async def test_faults_of_one_server_find_it_by_its_uuid(self, sandbox):
-        """In a flat list too."""
+        """This holds for a flat list too."""
         sandbox.faults.add(Fault.omit(1, server_id=12345), Fault.as_status("migrating", server_id=SECOND))
         async with in_process(sandbox) as api:
             page = (await api.get("/servers/", params={"page_size": 20}, headers=AS_VPS_MCP)).json()
@@ -115,7 +115,7 @@ class TestOneServer:
         ("action", "status"), [("stop", "stopping"), ("hard_stop", "stopping"), ("restart", "rebooting")]
     )
     async def test_power_names_the_command_in_the_body(self, api, action, status):
-        """Answered as any other command, with the UUID."""
+        """The response is that of any command, with the UUID."""
         answer = await api.post(f"/servers/{FIRST}/power/", json={"action": action})
 
         assert answer.status_code == 200
@@ -126,7 +126,7 @@ class TestOneServer:
         }
 
     async def test_power_starts_what_is_stopped(self, api, sandbox):
-        """And no other."""
+        """It refuses to start a running server."""
         refused = await api.post(f"/servers/{FIRST}/power/", json={"action": "start"})
         await api.post(f"/servers/{FIRST}/power/", json={"action": "stop"})
         sandbox.advance(ENOUGH)
@@ -136,7 +136,7 @@ class TestOneServer:
         assert accepted.json()["server"]["status"] == "starting"
 
     async def test_power_refuses_what_is_no_command(self, api):
-        """X2: and asks for one where there is none."""
+        """X2: a missing action is refused too."""
         wrong = await api.post(f"/servers/{FIRST}/power/", json={"action": "jump"})
         missing = await api.post(f"/servers/{FIRST}/power/", json=[])
 
@@ -144,7 +144,7 @@ class TestOneServer:
         assert (missing.status_code, missing.json()) == (400, {"action": ["This field is required."]})
 
     async def test_a_resize_gives_it_another_plan(self, api, sandbox):
-        """At once; refused while something else is under way, and to a plan that is none."""
+        """The plan changes at once; it is refused during a command, and for an unknown plan."""
         plan = (await api.get("/plans/")).json()["results"][1]
 
         answer = await api.post(f"/servers/{FIRST}/resize/", json={"plan": plan["uuid"]})
@@ -167,7 +167,7 @@ class TestOneServer:
         assert missing.status_code == 404
 
     async def test_it_is_changed_and_deleted_by_its_uuid(self, api):
-        """The same server, whichever key names it."""
+        """Both keys name the same server."""
         changed = await api.patch(f"/servers/{FIRST}/", json={"name": "web-server-02"})
         documented = await api.get("/servers/12345/")
         deleted = await api.delete(f"/servers/{FIRST}/")
@@ -179,7 +179,7 @@ class TestOneServer:
             assert (await api.get(f"/servers/{key}/")).status_code == 404
 
     async def test_another_account_s_uuid_is_404(self, api, sandbox):
-        """X2: as its id is."""
+        """X2: its id is 404 too."""
         sandbox.add_account("vps_other")
 
         for method, path in [("GET", ""), ("DELETE", ""), ("POST", "power/")]:
@@ -191,7 +191,7 @@ class TestOneServer:
 
 class TestCreates:
     async def test_a_server_is_made_of_what_the_catalogues_list(self, api, sandbox):
-        """By their UUIDs; the answer alone tells the password, and the documented answers show the same server."""
+        """Only this response has the password; the documented responses show the same server."""
         body = await body_of_create(api, hostname="my-server.example.com", ssh_keys=[FIRST])
 
         answer = await api.post("/servers/", json=body)
@@ -212,7 +212,7 @@ class TestCreates:
         assert (documented["plan"]["id"], documented["os"]["id"]) == (1, 1)
 
     async def test_a_wrong_one_names_the_field(self, api, sandbox):
-        """X2: and makes no server."""
+        """X2: no server is created."""
         wrong = {
             "hostname": ("a b", "Enter a valid hostname."),
             "plan": (FIRST, f'Invalid pk "{FIRST}" - object does not exist.'),
@@ -237,7 +237,7 @@ class TestCreates:
         assert len(sandbox.servers) == 2
 
     async def test_a_server_without_a_hostname_goes_by_its_name(self, api):
-        """The vendor's programs know a server by its hostname alone."""
+        """The vendor's programs show only the hostname of a server."""
         await api.post("/servers/", json={**SPEC, "hostname": None})
 
         page = (await api.get("/servers/", params={"page_size": 20}, headers=AS_VPS_MCP)).json()
@@ -247,7 +247,7 @@ class TestCreates:
 
 class TestCatalogues:
     async def test_plans_are_known_by_both_keys(self, api):
-        """As the documentation numbers them, and as `vps-mcp` reads them."""
+        """Each plan has the documented id and the UUID that `vps-mcp` reads."""
         answer = (await api.get("/plans/")).json()
         first = answer["results"][0]
 
@@ -270,7 +270,7 @@ class TestCatalogues:
         assert len({location["id"] for location in answer["results"]}) == 6
 
     async def test_systems_have_versions(self, api):
-        """Whose id is the documentation's `os_id`."""
+        """The id of a version is the documented `os_id`."""
         answer = (await api.get("/operating-systems/")).json()
 
         versions = {
@@ -287,7 +287,7 @@ class TestCatalogues:
         assert len(set(uuids)) == len(uuids) == 10
 
     async def test_they_come_by_the_page_where_that_is_asked(self, api):
-        """And to those with a token only."""
+        """They need a token."""
         second = (await api.get("/plans/", params={"page": 2, "page_size": 3})).json()
 
         assert ([plan["id"] for plan in second["results"]], second["next"]) == ([4], None)
@@ -301,14 +301,14 @@ class TestWhoIsAsking:
     @pytest.mark.parametrize("agent", ["", "curl/8.5.0", "vpsorg-async/0.1.0", "python-httpx/0.28.1"])
     @pytest.mark.parametrize("query", [{}, {"page_size": "100"}, {"page": "2", "page_size": "100"}])
     async def test_who_asks_as_documented_is_answered_so(self, server_id, agent, query):
-        """Whatever library asks, and also by the page."""
+        """This holds for every library, and for requests with pages."""
         headers = {"user-agent": agent, "accept": "*/*"}
 
         assert dialect_of(asking(server_id, headers, query)) is DOCUMENTED
         assert dialect_of(asking(server_id, headers, query), SPEC) is DOCUMENTED
 
     async def test_json_is_asked_for_by_many(self):
-        """So that only all of `vps-mcp`'s signs together are its own."""
+        """Only all signs of `vps-mcp` together identify it."""
         accept = {"accept": "application/json"}
 
         assert (
@@ -321,15 +321,15 @@ class TestWhoIsAsking:
         assert dialect_of(asking("", {"user-agent": "python-requests/2.32.3"}, {})) is DOCUMENTED_WITH_UUID
         assert dialect_of(asking(FIRST, {"user-agent": "python-requests/2.32.3"}, {})) is BY_UUID
 
-    async def test_whoever_calls_himself_vps_mcp_gets_the_dialect_throughout(self):
-        """For other programs that want it, whatever they ask."""
+    async def test_a_client_called_vps_mcp_always_gets_the_dialect(self):
+        """Other programs can thereby ask for the dialect in every request."""
         headers = {"user-agent": "vps-mcp/0.1.0 vpsorg-async/0.1.0"}
 
         assert dialect_of(asking("", headers, {})) is BY_UUID
         assert dialect_of(asking("12345", headers, {})) is BY_UUID
 
     async def test_a_create_by_uuids_is_told_by_its_body(self):
-        """A body with a `name` is the documented one, also where it misspells the others."""
+        """A body with a `name` is read as the documented one, even if other fields are misspelt."""
         assert dialect_of(asking("", {}, {}), {"hostname": "a", "plan": "x"}) is BY_UUID
         assert dialect_of(asking("", {}, {}), {"name": "a", "plan": 1}) is DOCUMENTED
         assert dialect_of(asking("", {}, {}), ["plan"]) is DOCUMENTED
@@ -340,7 +340,7 @@ def asking(server_id, headers, query):
 
 
 class TestClientOfTheDialect:
-    """Our own client, which tells the sandbox to speak the dialect throughout."""
+    """Our own client, which asks the sandbox for the dialect in every request."""
 
     async def test_it_reads_good_servers(self):
         sandbox = Sandbox(servers=30)
@@ -359,7 +359,7 @@ class TestClientOfTheDialect:
             assert each.created_at.isoformat() == "2025-01-10T14:30:00+00:00"
 
     async def test_it_carries_a_server_from_its_create_to_its_end(self):
-        """Commands, waits and a watch's looks go by UUIDs; the password is in `extra` and in no repr."""
+        """Commands and waits use UUIDs; the password is in `extra` and in no repr."""
         sandbox = Sandbox(servers=2)
         async with sandbox.client(user_agent="vps-mcp/0.1.0") as client:
             made = await client.servers.create(name="web-9", plan_id=1, os_id=5, location="us-west")
@@ -379,7 +379,7 @@ class TestClientOfTheDialect:
         assert len(sandbox.servers) == 2
 
     async def test_it_reads_them_on_a_socket_too(self):
-        """With the User-Agent as bytes on the wire."""
+        """The User-Agent is read from bytes on the wire."""
         from vpsorg_async import Client
 
         async with (
@@ -391,7 +391,7 @@ class TestClientOfTheDialect:
 
 
 def test_the_token_is_not_among_the_headers_that_are_looked_at():
-    """So that no repr of a request shows it."""
+    """No repr of a request can then show the token."""
     from vpsorg_async.sandbox._api.dialect import HEADERS
 
     assert HEADERS.isdisjoint(name.lower() for name in AUTHORIZED)

@@ -1,4 +1,4 @@
-"""The nine endpoints, as the contract documents them."""
+"""The nine endpoints, as VPS.org API documentation describes them."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ async def stop(api, sandbox):
 
 class TestDocumentedExamples:
     async def test_the_list_is_the_documented_one(self, api):
-        """X1: the list of two, and nothing about pages where there is one."""
+        """X1: the list has the two servers, and no links as it has one page."""
         answer = await api.get("/servers/")
 
         assert (answer.status_code, answer.json()) == (200, LISTED)
 
     async def test_the_answer_to_a_create_is_the_documented_one(self, api):
-        """X1: field for field, down to the id and the time."""
+        """X1: every field is equal, including the id and the time."""
         answer = await api.post("/servers/", json=SPEC)
 
         assert (answer.status_code, answer.json()) == (201, CREATED)
 
     async def test_the_detail_is_the_documented_one(self, api, sandbox):
-        """X1: field for field; what the machine uses differs from one look to the next."""
+        """X1: every field is equal, except the resource usage, which changes with time."""
         sandbox.advance(900)
         await api.patch("/servers/12345/", json={"name": "web-server-01"})
 
@@ -64,7 +64,7 @@ class TestDocumentedExamples:
         ("command", "status"), [("start", "starting"), ("stop", "stopping"), ("reboot", "rebooting")]
     )
     async def test_the_answer_to_a_command_is_the_documented_one(self, api, sandbox, command, status):
-        """X1: accepted, with the status that it is in now."""
+        """X1: the command is accepted, and the response has the transitional status."""
         if command == "start":
             await stop(api, sandbox)
 
@@ -75,7 +75,7 @@ class TestDocumentedExamples:
         assert answer.json() == {"status": "success", "message": f"Server is {status}", "server": server}
 
     async def test_put_and_patch_answer_the_whole_server(self, api):
-        """X1: both in the shape of the detail."""
+        """X1: both responses have the shape of the detail."""
         settings = {"name": "web-1", "hostname": None, "backups_enabled": False}
 
         put = await api.put("/servers/12345/", json=settings)
@@ -88,7 +88,7 @@ class TestDocumentedExamples:
         assert patched.json()["updated_at"] == "2025-01-16T15:30:00Z"
 
     async def test_a_deleted_server_is_gone(self, api):
-        """X1: 204 without a body, then 404."""
+        """X1: the response is a 204 without a body; later requests are 404."""
         deleted = await api.delete("/servers/12345/")
 
         assert (deleted.status_code, deleted.content) == (204, b"")
@@ -97,7 +97,7 @@ class TestDocumentedExamples:
             assert (again.status_code, again.json()) == (404, {"detail": "Not found."})
 
     async def test_the_documented_parameters_filter(self, api, sandbox):
-        """X1: by status, by location, by both."""
+        """X1: by status, by location, and by both."""
         await stop(api, sandbox)
 
         async def ids(**query):
@@ -112,7 +112,7 @@ class TestDocumentedExamples:
 
 class TestRefusals:
     async def test_used_up_credits_are_402(self, api, sandbox):
-        """X2: each create takes one; servers that were there take none."""
+        """X2: each create uses one credit; initial servers use none."""
         sandbox.add_account("vps_poor", credits=2)
         poor = {"Authorization": "Bearer vps_poor"}
 
@@ -123,7 +123,7 @@ class TestRefusals:
         assert len(sandbox.servers) == 4
 
     async def test_a_quota_bounds_how_many_there_are_at_once(self, api, sandbox):
-        """X2: one that is deleted makes room; nothing is taken from the credits by what is refused."""
+        """X2: a delete makes room for a create; a refused create uses no credit."""
         sandbox.add_account("vps_small", quota=2, credits=3)
         small = {"Authorization": "Bearer vps_small"}
 
@@ -136,7 +136,7 @@ class TestRefusals:
         assert after.status_code == 201
 
     async def test_an_unknown_status_is_no_filter(self, api):
-        """X2: a filter that cannot match is a mistake, not an empty list."""
+        """X2: a filter that can match nothing is refused, instead of giving an empty list."""
         answer = await api.get("/servers/", params={"status": "actve"})
 
         assert answer.status_code == 400
@@ -145,14 +145,14 @@ class TestRefusals:
 
 class TestCommands:
     async def test_start_when_running_is_refused(self, api):
-        """X4: as documented."""
+        """X4: the refusal is the documented one."""
         answer = await api.post("/servers/12345/start/")
 
         assert (answer.status_code, answer.json()) == (400, {"detail": "Server is already running."})
 
     @pytest.mark.parametrize("command", ["stop", "reboot"])
     async def test_what_needs_a_running_server_is_refused_when_stopped(self, api, sandbox, command):
-        """X4: as documented."""
+        """X4: the refusal is the documented one."""
         await stop(api, sandbox)
 
         answer = await api.post(f"/servers/12345/{command}/")
@@ -164,7 +164,7 @@ class TestCommands:
         [("start", "starting"), ("stop", "stopping"), ("reboot", "rebooting"), ("create", "provisioning")],
     )
     async def test_nothing_is_accepted_in_transition(self, api, sandbox, began, status):
-        """X4: any command, whatever is under way; the status stays."""
+        """X4: every command is refused in every transitional status, which stays the same."""
         if began == "start":
             await stop(api, sandbox)
         path = "/servers/" if began == "create" else f"/servers/12345/{began}/"
@@ -178,7 +178,7 @@ class TestCommands:
         assert (await api.get(f"/servers/{server_id}/")).json()["status"] == status
 
     async def test_a_command_takes_its_time_and_moves_updated_at_twice(self, api, sandbox):
-        """X1: when it begins, and when it ends."""
+        """X1: `updated_at` changes when the command begins and when it ends."""
         await api.post("/servers/12345/reboot/")
         during = sandbox.servers[0]
         sandbox.advance(19)
@@ -191,7 +191,7 @@ class TestCommands:
         assert "2025-01-16T15:30:20Z" <= after["updated_at"] <= "2025-01-16T15:31:00Z"
 
     async def test_a_new_server_gets_its_addresses_when_it_is_active(self, api, sandbox):
-        """X1: two to five minutes later."""
+        """X1: two to five minutes pass until then."""
         await api.post("/servers/", json=SPEC)
         sandbox.advance(119)
         before = sandbox.servers[-1]
@@ -222,7 +222,7 @@ class TestPages:
         return Sandbox(servers=205)
 
     async def test_pages_are_linked_both_ways(self, api):
-        """X1: 20 a page, the query kept."""
+        """X1: a page has 20 servers, and the links keep the query."""
         first = (await api.get("/servers/", params={"location": ""})).json()
         second = (await api.get(first["next"])).json()
 
@@ -232,7 +232,7 @@ class TestPages:
         assert [server["id"] for server in second["results"]] == list(range(12365, 12385))
 
     async def test_following_next_gives_each_server_once(self, api):
-        """X1: to the last page, which says that it is."""
+        """X1: the `next` of the last page is null."""
         page = (await api.get("/servers/", params={"page_size": 50})).json()
         ids = []
         while True:
@@ -244,13 +244,13 @@ class TestPages:
         assert ids == list(range(12345, 12550))
 
     async def test_sizes_are_bounded(self, api):
-        """X1: at most 100; what is no size is 20."""
+        """X1: a page has at most 100 servers; an invalid size means 20."""
         for query, length in SIZES:
             answer = await api.get("/servers/", params=query)
             assert (query, len(answer.json()["results"])) == (query, length)
 
     async def test_a_page_past_the_end_is_404(self, api):
-        """X2: and so is what is no page."""
+        """X2: an invalid page is 404 too."""
         for page in ("12", "0", "-1", "x", "", "1e1", "9" * 30):
             answer = await api.get("/servers/", params={"page": page})
             assert (page, answer.status_code, answer.json()) == (page, 404, {"detail": "Invalid page."})

@@ -1,4 +1,4 @@
-"""The bodies of requests: which are accepted, and what is said of the others."""
+"""The bodies of requests: which are accepted, and how the others are refused."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ BROKEN = [b"{", b'{"name": NaN}', b"\xff", b"[" * 100_000, b'{"name": ' + b"1" *
 
 class TestRefusals:
     async def test_a_wrong_create_names_the_field(self, api, sandbox):
-        """X2: 400 in the shape of Django REST framework, and no server."""
+        """X2: the refusal is a 400 in the shape of Django REST framework; no server is created."""
         for case, (body, errors) in WRONG_CREATES.items():
             answer = await api.post("/servers/", json=body)
             assert (case, answer.status_code, answer.json()) == (case, 400, errors)
@@ -57,7 +57,7 @@ class TestRefusals:
         assert len(sandbox.servers) == 2
 
     async def test_broken_json_is_400(self, api, sandbox):
-        """X2: whatever is broken about it; recorded without a body."""
+        """X2: any broken JSON is refused, and its call is recorded without a body."""
         for body in BROKEN:
             answer = await api.post("/servers/", content=body)
             assert answer.status_code == 400
@@ -67,13 +67,13 @@ class TestRefusals:
 
     @pytest.mark.parametrize("surrogate", ['"\\ud800"', '"\\u0000"'])
     async def test_what_has_no_encoding_is_quoted_all_the_same(self, api, surrogate):
-        """X2: the refusal itself can be sent."""
+        """X2: the refusal can be encoded and sent."""
         body = b'{"name": "a", "plan_id": 1, "os_id": 5, "location": %s}' % surrogate.encode()
 
         assert (await api.post("/servers/", content=body)).status_code == 400
 
     async def test_put_names_what_it_lacks(self, api, sandbox):
-        """X3: each missing field, and nothing has changed."""
+        """X3: the refusal names each missing field, and nothing has changed."""
         before = sandbox.servers
 
         answer = await api.put("/servers/12345/", json={"name": "a"})
@@ -83,7 +83,7 @@ class TestRefusals:
         assert sandbox.servers == before
 
     async def test_patch_checks_what_is_given(self, api):
-        """X2: and asks for no more."""
+        """X2: fields that are missing are not required."""
         wrong = await api.patch("/servers/12345/", json={"backups_enabled": 1})
 
         assert (wrong.status_code, wrong.json()) == (400, {"backups_enabled": ["Must be a valid boolean."]})
@@ -105,7 +105,7 @@ bodies = st.fixed_dictionaries({}, optional={name: value | anything for name, va
 
 
 def read(body):
-    """Return the status and the names of what *body* makes, or of what is wrong with it."""
+    """Return the status, and the names of the accepted or the wrong fields of *body*."""
     try:
         return 201, new_server(body).keys()
     except Refused as refused:
@@ -114,7 +114,7 @@ def read(body):
 
 @given(bodies | anything)
 def test_any_body_of_a_create_is_a_server_or_names_fields_of_one_of_the_two_kinds(body):
-    """X2: whatever mixture of them it is."""
+    """X2: this holds for any mixture of the two kinds of body."""
     status, names = read(body)
 
     if status == 201:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 class TestScaledClock:
     async def test_it_runs_until_it_is_frozen(self):
-        """Then `advance` alone moves it."""
+        """After that only `advance` moves it."""
         clock = ScaledClock(10, 1e6)
         first, second = clock.now(), clock.now()
         clock.freeze()
@@ -26,7 +26,7 @@ class TestScaledClock:
         assert clock.now() == third + 5
 
     async def test_a_sleeper_notices_that_time_was_advanced(self):
-        """Or that it will not be served any more."""
+        """It also notices that the server ends."""
         clock = ScaledClock(0, 1, frozen=True)
 
         async with anyio.create_task_group() as tasks:
@@ -42,7 +42,7 @@ class TestScaledClock:
 
     @pytest.mark.parametrize("speed", [0, -1, math.inf, math.nan])
     async def test_a_speed_is_above_zero(self, speed):
-        """Standing still has a name of its own."""
+        """`freeze` stops time."""
         with pytest.raises(ValueError) as caught:
             ScaledClock(0, speed)
 

@@ -1,4 +1,4 @@
-"""The clock that jumps: when it does, when it does not, and whom it wakes."""
+"""The virtual clock: when it jumps, when it does not, and which tasks it wakes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ async def turns(number=QUIET * 3):
 
 class TestJumping:
     async def test_a_sleep_ends_exactly_when_it_is_due(self, clock):
-        """And takes no real time."""
+        """The sleep takes no real time."""
         await clock.sleep(300)
         await clock.sleep(0.25)
 
         assert clock.now() == 300.25
 
     async def test_sleepers_wake_in_order_of_due_time(self, clock):
-        """Whoever came first, and each at its own time."""
+        """Each wakes at its own time, whatever the order of the calls."""
         woken = []
 
         async def sleep(seconds):
@@ -50,8 +50,8 @@ class TestJumping:
 
         assert woken == [(seconds, seconds) for seconds in (10, 20, 30, 86_400)]
 
-    async def test_sleeping_for_nothing_only_gives_way(self, clock):
-        """Zero and less."""
+    async def test_sleeping_for_nothing_only_yields(self, clock):
+        """Zero and negative seconds are allowed."""
         await clock.sleep(0)
         await clock.sleep(-5)
 
@@ -90,7 +90,7 @@ class TestJumping:
 
     @pytest.mark.heavy
     async def test_ten_thousand_sleepers_are_all_woken(self, clock):
-        """Each at its own time, whatever the order."""
+        """Each wakes at its own time, whatever the order."""
         chance = random.Random(7)
         late = []
 
@@ -106,7 +106,7 @@ class TestJumping:
 
     @pytest.mark.heavy
     async def test_time_stands_still_while_ten_thousand_sleepers_work_in_between(self, clock):
-        """Some give way a few times, some answer an exchange that takes far longer than the clock's patience."""
+        """Some yield a few times, some answer a request for many more than `QUIET` turns."""
         chance = random.Random(8)
         late, worked = [], 0
 
@@ -136,7 +136,7 @@ class TestJumping:
         assert (worked, set(late)) == (30_000, {0})
 
     async def test_any_mix_of_sleeps_deadlines_and_cancels_ends(self, clock):
-        """No wakeup is lost, no deadline is missed, nothing stays behind."""
+        """No wakeup is lost, no deadline is missed, and no entry is left."""
         chance = random.Random(1)
         wrong = []
 
@@ -166,7 +166,7 @@ class TestJumping:
 
 class TestDeadlines:
     async def test_a_scope_ends_at_its_deadline_and_says_so(self, clock):
-        """The inner one, as it is due first."""
+        """The inner scope ends, because it is due first."""
         with clock.move_on_after(20) as outer:
             with clock.move_on_after(10) as inner:
                 await clock.sleep(math.inf)
@@ -175,14 +175,14 @@ class TestDeadlines:
         assert (inner.cancelled_caught, outer.cancelled_caught, seen) == (True, False, 10)
 
     async def test_the_outer_scope_s_deadline_is_not_the_inner_one_s(self, clock):
-        """Each knows what ended it."""
+        """Each scope knows whether it ended the code."""
         with clock.move_on_after(10) as outer, clock.move_on_after(20) as inner:
             await clock.sleep(15)
 
         assert (inner.cancelled_caught, outer.cancelled_caught, clock.now()) == (False, True, 10)
 
     async def test_a_scope_that_was_left_is_never_reached(self, clock):
-        """Its deadline passes unnoticed."""
+        """Its deadline has no effect."""
         with clock.move_on_after(10) as scope:
             await clock.sleep(3)
         await clock.sleep(20)
@@ -191,7 +191,7 @@ class TestDeadlines:
 
     @pytest.mark.parametrize("seconds", [None, math.inf])
     async def test_a_scope_without_end_has_none(self, clock, seconds):
-        """Unless somebody cancels it."""
+        """Only `cancel` ends it."""
         with clock.move_on_after(seconds) as scope:
             await clock.sleep(1000)
             scope.cancel()
@@ -201,21 +201,21 @@ class TestDeadlines:
 
     @pytest.mark.parametrize("seconds", [0, -1])
     async def test_a_deadline_that_has_passed_cancels_at_once(self, clock, seconds):
-        """At the first checkpoint, as anyio's own."""
+        """The cancel arrives at the first checkpoint, as with anyio's own scopes."""
         with clock.move_on_after(seconds) as scope:
             await checkpoint()
 
         assert (scope.cancelled_caught, clock.now()) == (True, 0)
 
     async def test_without_a_sleeper_time_stands_still(self, clock):
-        """Somebody is doing something else then."""
+        """A task must be doing other work then."""
         with clock.move_on_after(1) as scope:
             await turns()
 
         assert (scope.cancelled_caught, clock.now()) == (False, 0)
 
     async def test_scopes_left_early_do_not_pile_up(self, clock):
-        """10,000 calls that end long before their deadlines leave next to nothing."""
+        """10,000 calls that end long before their deadlines leave almost no entries."""
         for _ in range(10_000):
             with clock.move_on_after(30):
                 pass
@@ -224,8 +224,8 @@ class TestDeadlines:
 
 
 class TestCancelling:
-    async def test_another_takes_over_when_the_driver_is_cancelled(self, clock):
-        """At whatever moment."""
+    async def test_another_sleeper_leads_when_the_leader_is_cancelled(self, clock):
+        """The cancel may come at any moment."""
         for moment in range(QUIET + 3):
             began = clock.now()
             async with anyio.create_task_group() as tasks:
@@ -238,8 +238,8 @@ class TestCancelling:
                         scope.cancel()
             assert clock.now() - began in {200, 300}
 
-    async def test_the_driver_may_be_woken_first(self, clock):
-        """The others go on."""
+    async def test_the_leader_may_be_woken_first(self, clock):
+        """The other sleepers continue."""
         async with anyio.create_task_group() as tasks:
             for seconds in (1, 2, 3):
                 tasks.start_soon(clock.sleep, seconds)
@@ -252,7 +252,7 @@ class TestCancelling:
 )
 class TestAsyncioItself:
     async def test_a_cancelled_task_s_sleep_leaves_nothing(self, clock):
-        """`task.cancel()`, of the driver and of one that does not drive."""
+        """`task.cancel()` may hit the leader or another sleeper."""
         tasks = [asyncio.create_task(clock.sleep(seconds)) for seconds in (math.inf, math.inf, 5)]
         await turns(1)
         tasks[0].cancel()
@@ -264,7 +264,7 @@ class TestAsyncioItself:
         assert (clock.now(), len(clock._sleepers)) == (5, 0)
 
     async def test_asyncio_s_timeout_ends_a_sleep(self, clock):
-        """A real deadline on a sleep that never ends."""
+        """The deadline is in real time, and the sleep has no end."""
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await clock.sleep(math.inf)
@@ -273,7 +273,7 @@ class TestAsyncioItself:
         assert clock.now() == 5
 
     async def test_a_gather_that_ends_is_waited_for(self, clock):
-        """Inside another one too."""
+        """A nested `gather` is waited for too."""
 
         async def work():
             await clock.sleep(5)
@@ -284,8 +284,8 @@ class TestAsyncioItself:
 
 
 class TestAnswering:
-    async def test_time_stands_still_while_an_exchange_is_answered(self, clock):
-        """However long that takes."""
+    async def test_time_stands_still_while_a_request_is_answered(self, clock):
+        """The duration does not matter."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(clock.sleep, 5)
             with clock.answering():
@@ -295,7 +295,7 @@ class TestAnswering:
         assert (seen, clock.now()) == (0, 5)
 
     async def test_a_handler_that_sleeps_lets_time_pass(self, clock):
-        """And holds it again when it goes on."""
+        """Time stands still again when the handler continues."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(clock.sleep, 50)
             with clock.answering():
@@ -306,7 +306,7 @@ class TestAnswering:
         assert (seen, clock.now()) == (10, 50)
 
     async def test_a_handler_that_hangs_is_ended_by_its_caller_s_deadline(self, clock):
-        """Nobody else sleeps: the hanging handler itself drives."""
+        """No other task sleeps: the hanging handler itself is the leader."""
         with clock.move_on_after(10) as scope, clock.answering():
             await clock.sleep(math.inf)
         await clock.sleep(1)
@@ -314,7 +314,7 @@ class TestAnswering:
         assert (scope.cancelled_caught, clock.now(), clock._answering) == (True, 11, 0)
 
     async def test_a_hundred_calls_of_which_ten_hang(self, clock):
-        """All are over when the deadline of the ten has passed."""
+        """All have ended when the deadline of the ten has passed."""
         timed_out = []
 
         async def call(number):
@@ -331,7 +331,7 @@ class TestAnswering:
 
 class TestFreezing:
     async def test_a_frozen_clock_waits_for_advance(self, clock):
-        """It wakes what is due, at the time then, and costs nothing until then."""
+        """`advance` wakes what is due; until then the clock uses no CPU."""
         clock.freeze()
         woken = []
 
@@ -351,8 +351,8 @@ class TestFreezing:
 
         assert sorted(woken) == [(5, 6), (7, 106), (30, 106)]
 
-    async def test_freezing_stops_a_driver_at_work(self, clock):
-        """In the middle of its quiet turns."""
+    async def test_freezing_stops_a_leader_at_work(self, clock):
+        """The freeze comes in the middle of the quiet turns."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(clock.sleep, 5)
             await turns(QUIET // 2)
@@ -362,7 +362,7 @@ class TestFreezing:
             clock.advance(5)
 
     async def test_advance_reaches_deadlines_too(self, clock):
-        """In the task's own next checkpoint."""
+        """The cancel arrives at the next checkpoint of the task."""
         clock.freeze()
         with clock.move_on_after(10) as scope:
             clock.advance(10)
@@ -372,7 +372,7 @@ class TestFreezing:
 
     @pytest.mark.parametrize("seconds", [-1, math.inf, math.nan])
     async def test_time_never_goes_back_nor_to_its_end(self, clock, seconds):
-        """Refused by both clocks."""
+        """Both clocks refuse it."""
         for one in (clock, ScaledClock(0, 1)):
             with pytest.raises(ValueError) as caught:
                 one.advance(seconds)

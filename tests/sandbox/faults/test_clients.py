@@ -1,4 +1,4 @@
-"""Our own client against every kind of fault: no create is lost or doubled, and the same plan replays the same."""
+"""Our own client with each kind of fault: no create is lost or doubled, and runs are reproducible."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NOT_CARRIED_OUT = {"drop", "status"}
 
 @contextlib.asynccontextmanager
 async def client_of(sandbox, where):
-    """Give a client that gives up a try after little time, of the sandbox's or of real time."""
+    """Give a client whose attempts have a short time limit, in sandbox or real time."""
     if where == "in-process":
         async with sandbox.client() as client:
             yield client
@@ -49,7 +49,7 @@ async def client_of(sandbox, where):
 
 
 def creates(sandbox):
-    """Return how many requests asked for each name."""
+    """Return the number of create requests for each name."""
     return collections.Counter(call.json["name"] for call in sandbox.calls if call.method == "POST")
 
 
@@ -61,7 +61,7 @@ def where(request):
 class TestCreate:
     @pytest.mark.parametrize("kind", MAKE)
     async def test_it_is_returned_once_or_said_not_to_be_known(self, where, kind):
-        """One request, never two servers; and where it was carried out it is found."""
+        """There is one request and never two servers; a create that was executed is found."""
         sandbox = Sandbox(servers=2)
         async with client_of(sandbox, where) as client:
             with sandbox.faults.inject(MAKE[kind](method="POST", times=1)):
@@ -75,8 +75,8 @@ class TestCreate:
         assert (created is None) == (kind in NOT_CARRIED_OUT)
 
     @pytest.mark.parametrize("kind", MAKE)
-    async def test_no_promise_breaks_while_everything_is_struck(self, kind):
-        """Half of all creates and looks: each create is returned once, or its error says that it is not known."""
+    async def test_no_promise_breaks_while_faults_hit_everything(self, kind):
+        """The fault applies to half of all requests: each create is returned once, or raises OutcomeUnknownError."""
         sandbox = Sandbox(seed=3)
         returned, unknown = [], []
         async with sandbox.client() as client:
@@ -95,32 +95,32 @@ class TestCreate:
 
 
 async def every_third_is_lost(where, seed):
-    """Create twelve servers while each third create commits and then loses its connection; return what happened."""
+    """Create twelve servers while every third create is executed and loses its response; return the results."""
     sandbox = Sandbox(seed=seed)
     fault = Fault.drop(after_commit=True, method="POST", path="^/servers/$", every=3)
     async with client_of(sandbox, where) as client:
         with sandbox.faults.inject(fault):
             returned = [(await client.servers.create(name=f"web-{number}", **SPEC)).id for number in range(12)]
-    return sandbox, returned, [strike.call.json["name"] for strike in sandbox.faults.log]
+    return sandbox, returned, [injection.call.json["name"] for injection in sandbox.faults.log]
 
 
 class TestReplay:
     async def test_every_third_create(self, where):
-        """X6: every third create commits, then the connection drops: none lost or doubled, and it replays the same."""
-        sandbox, returned, struck = await every_third_is_lost(where, 7)
+        """X6: every third create is executed and loses its response: none is lost or doubled, on every run."""
+        sandbox, returned, lost = await every_third_is_lost(where, 7)
         again, *others = await every_third_is_lost(where, 7)
 
-        assert struck == ["web-2", "web-5", "web-8", "web-11"]
+        assert lost == ["web-2", "web-5", "web-8", "web-11"]
         assert returned == [server["id"] for server in sandbox.servers]
         assert set(creates(sandbox).values()) == {1}
         assert sum(call.method == "GET" for call in sandbox.calls) >= 4, "each lost answer is looked for"
-        assert others == [returned, struck]
+        assert others == [returned, lost]
         if where == "in-process":
             assert again.faults.log == sandbox.faults.log
             assert again.calls == sandbox.calls
 
     async def test_chance_replays_as_well(self):
-        """X6: with a probability the seed decides, from request to request."""
+        """X6: a fault with a probability is reproducible; the seed decides for each request."""
 
         async def play(seed):
             sandbox = Sandbox(servers=5, seed=seed)
@@ -143,8 +143,8 @@ class TestReplay:
         first, again, other = await play(1), await play(1), await play(2)
 
         assert again == first
-        assert {stage_of(strike.fault) for strike in first[1]} == {"status", "drop_after_commit", "omit"}
-        assert [strike.fault for strike in other[1]] != [strike.fault for strike in first[1]]
+        assert {stage_of(injection.fault) for injection in first[1]} == {"status", "drop_after_commit", "omit"}
+        assert [injection.fault for injection in other[1]] != [injection.fault for injection in first[1]]
 
 
 class TestReading:
@@ -160,7 +160,7 @@ class TestReading:
 
     @pytest.mark.parametrize("kind", ["html", "bomb", "loop"])
     async def test_what_no_api_says_is_an_error(self, where, kind):
-        """A list that never ends too."""
+        """This includes a list that never ends."""
         sandbox = Sandbox(servers=2)
         async with client_of(sandbox, where) as client:
             with sandbox.faults.inject(MAKE[kind]()), pytest.raises(ResponseError):
@@ -190,7 +190,7 @@ class TestReading:
 
 class TestWaiting:
     @pytest.mark.parametrize("kind", ["drop", "status", "hang", "cut", "html", "bomb"])
-    async def test_looks_may_fail_now_and_then(self, kind):
+    async def test_polls_may_fail_now_and_then(self, kind):
         sandbox = Sandbox(seed=1)
         async with sandbox.client() as client:
             server = await client.servers.create(name="web-02", **SPEC)
@@ -200,8 +200,8 @@ class TestWaiting:
         assert server.status == "active"
         assert len(sandbox.faults.log) == 6
 
-    async def test_stale_looks_make_it_later_and_never_wrong(self):
-        """A start that a replica shows only after half a minute."""
+    async def test_stale_polls_delay_the_wait_and_never_fool_it(self):
+        """A replica shows the start only after 30 s."""
         sandbox = Sandbox(servers=1)
         async with sandbox.client() as client:
             await (await client.servers.stop(12345)).wait()

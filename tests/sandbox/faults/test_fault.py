@@ -1,4 +1,4 @@
-"""Arguments of faults: what is accepted, what is refused, and what is kept."""
+"""The arguments of faults: which are accepted, which are refused, and how they are kept."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class TestArguments:
 
     @pytest.mark.parametrize("kind", MAKE)
     def test_a_pickled_fault_is_equal_to_the_original(self, kind):
-        """Known by its public name."""
+        """The pickle contains its public name."""
         fault = MAKE[kind](method="GET", every=3)
 
         assert pickle.loads(pickle.dumps(fault)) == fault

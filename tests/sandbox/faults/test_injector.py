@@ -1,4 +1,4 @@
-"""Faults as data, and the injector: which requests they fit, which of those they strike, and what shows of several."""
+"""Which requests match a fault, to which of them it is applied, and which of several take effect."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from vpsorg_async.sandbox.faults._injector import (
 
 
 LIST, ONE, START = "/servers/", "/servers/7/", "/servers/7/start/"
-FITS = [
+MATCHES = [
     ({}, Target("GET", "/nowhere"), True),
     ({"method": "POST"}, Target("POST", LIST), True),
     ({"method": "post"}, Target("POST", LIST), True),
@@ -62,7 +62,7 @@ OTHERS = {
     "unknown command": Target("POST", "/servers/7/x/", "7"),
 }
 EVERYTHING = {**READS, **COMMANDS, **OTHERS}
-FITTED_BY_KIND = {
+MATCHED_BY_KIND = {
     "stale": READS,
     "as_status": READS,
     "omit": {"list"},
@@ -71,8 +71,8 @@ FITTED_BY_KIND = {
 }
 
 
-class TestFits:
-    @pytest.mark.parametrize(("rule", "target", "expected"), FITS)
+class TestMatches:
+    @pytest.mark.parametrize(("rule", "target", "expected"), MATCHES)
     def test_all_that_is_given_must_hold(self, rule, target, expected):
         assert matches(Fault.hang(**rule), target) is expected
 
@@ -80,16 +80,16 @@ class TestFits:
     def test_a_kind_matches_what_it_can_show_on(self, kind):
         fitted = {name for name, target in EVERYTHING.items() if matches(MAKE[kind](), target)}
 
-        assert fitted == set(FITTED_BY_KIND.get(kind, EVERYTHING))
+        assert fitted == set(MATCHED_BY_KIND.get(kind, EVERYTHING))
 
     @pytest.mark.parametrize("kind", MAKE)
-    def test_one_server_s_readings_come_in_lists_too(self, kind):
+    def test_faults_of_one_server_match_lists_too(self, kind):
         assert matches(MAKE[kind](server_id=7), READS["list"]) is (kind in {"stale", "as_status", "omit"})
 
 
 class TestDecide:
     @pytest.mark.parametrize(
-        ("rule", "struck"),
+        ("rule", "applied"),
         [
             ({}, [1, 2, 3, 4, 5, 6, 7, 8, 9]),
             ({"times": 2}, [1, 2]),
@@ -102,15 +102,15 @@ class TestDecide:
             ({"probability": 0.5, "every": 2, "times": 1}, [2]),
         ],
     )
-    def test_which_of_nine_requests_are_struck(self, rule, struck):
+    def test_a_table_tells_to_which_of_nine_requests_it_applies(self, rule, applied):
         """Their chances are 0, 0.1, 0.2 and so on."""
-        counted, seen = Counts(), []
+        counts, seen = Counts(), []
         for nth in range(1, 10):
-            counted, strikes = decide(Fault.hang(**rule), counted, (nth - 1) / 10)
-            seen += [nth] if strikes else []
+            counts, applies = decide(Fault.hang(**rule), counts, (nth - 1) / 10)
+            seen += [nth] if applies else []
 
-        assert seen == struck
-        assert counted == Counts(9, len(struck))
+        assert seen == applied
+        assert counts == Counts(9, len(applied))
 
     @given(
         times=st.none() | st.integers(1, 5),
@@ -119,31 +119,31 @@ class TestDecide:
         chances=st.lists(st.floats(0, 1, exclude_max=True), max_size=30),
     )
     def test_every_condition_holds_whatever_the_others_are(self, times, every, probability, chances):
-        fault, counted, struck = Fault.hang(times=times, every=every, probability=probability), Counts(), []
+        fault, counts, applied = Fault.hang(times=times, every=every, probability=probability), Counts(), []
         for nth, chance in enumerate(chances, start=1):
-            counted, strikes = decide(fault, counted, chance)
-            struck += [(nth, chance)] if strikes else []
+            counts, applies = decide(fault, counts, chance)
+            applied += [(nth, chance)] if applies else []
 
-        assert times is None or len(struck) <= times
-        assert all(every is None or nth % every == 0 for nth, _ in struck)
-        assert all(probability is None or chance < probability for _, chance in struck)
-        left = [pair for pair in enumerate(chances, start=1) if pair not in struck]
-        if times is None or len(struck) < times:
+        assert times is None or len(applied) <= times
+        assert all(every is None or nth % every == 0 for nth, _ in applied)
+        assert all(probability is None or chance < probability for _, chance in applied)
+        left = [pair for pair in enumerate(chances, start=1) if pair not in applied]
+        if times is None or len(applied) < times:
             assert all(
                 (every and nth % every) or (probability is not None and chance >= probability) for nth, chance in left
             )
 
 
-ONE_AFTER_ANOTHER = {"delay", "stale", "as_status", "omit"}
+CUMULATIVE = {"delay", "stale", "as_status", "omit"}
 
 
-class TestInEffect:
+class TestEffective:
     def test_every_kind_has_its_stage(self):
         assert {stage_of(make()) for make in MAKE.values()} == set(OVERRIDES) == set(MAKE)
         assert set().union(*OVERRIDES.values()) <= set(OVERRIDES)
 
-    def test_what_is_hidden_hides_nothing_else(self):
-        """So that leaving out all at once is right, in whichever order they were."""
+    def test_what_is_overridden_overrides_nothing_else(self):
+        """The set of overridden faults therefore does not depend on the order."""
         for stage, hidden in OVERRIDES.items():
             for other in hidden:
                 assert OVERRIDES[other] <= hidden, (stage, other)
@@ -166,8 +166,8 @@ class TestInEffect:
         assert [stage_of(fault) for fault in effective([MAKE[kind]() for kind in given])] == shown
 
     @given(st.lists(st.tuples(st.sampled_from(sorted(MAKE)), st.integers(1, 3)), max_size=8))
-    def test_they_are_in_order_and_none_hides_another(self, given):
-        """Of one kind the last counts, or all in their order."""
+    def test_they_are_in_order_and_none_overrides_another(self, given):
+        """Of one kind the last one added takes effect, or all of them in order."""
         striking = [MAKE[kind](times=times) for kind, times in given]
 
         shown = effective(striking)
@@ -179,7 +179,7 @@ class TestInEffect:
             assert any(stage in OVERRIDES[other] for other in stages)
         for stage, several in itertools.groupby(shown, stage_of):
             same = [fault for fault in striking if stage_of(fault) == stage]
-            assert list(several) == (same if stage in ONE_AFTER_ANOTHER else same[-1:])
+            assert list(several) == (same if stage in CUMULATIVE else same[-1:])
 
 
 GET = Target("GET", LIST)
@@ -191,9 +191,9 @@ def injector():
     return FaultInjector(threading.Lock(), seed=0)
 
 
-class TestPlan:
-    def test_faults_strike_within_their_with(self, injector):
-        """Nested ones together, in the order of their stages."""
+class TestInjector:
+    def test_faults_apply_within_their_with(self, injector):
+        """Faults of nested blocks take effect together, in the order of their stages."""
         cut, drip = Fault.cut(1), Fault.drip(1)
         with injector.inject(drip):
             first = injector.select(GET)
@@ -210,7 +210,7 @@ class TestPlan:
         assert injector.select(GET) == ()
 
     def test_the_same_fault_twice_counts_twice(self, injector):
-        """And the end of one `with` is not the end of the other."""
+        """The end of one `with` does not end the fault of the other."""
         fault = Fault.delay(1, times=1)
         with injector.inject(fault):
             with injector.inject(fault, fault):
@@ -222,18 +222,18 @@ class TestPlan:
     def test_a_fault_counts_what_it_matches_alone(self, injector):
         injector.add(Fault.cut(1, every=2, method="GET"), Fault.drip(1, every=2))
 
-        struck = [len(injector.select(Target(method, LIST))) for method in ("GET", "POST", "GET", "POST")]
+        applied = [len(injector.select(Target(method, LIST))) for method in ("GET", "POST", "GET", "POST")]
 
-        assert struck == [0, 1, 1, 1]
+        assert applied == [0, 1, 1, 1]
 
     def test_another_fault_does_not_change_its_count(self, injector):
-        """Not even one that hides it."""
+        """This holds even if the other fault overrides it."""
         injector.add(Fault.drop(times=2), Fault.cut(1, every=3))
 
         assert [[stage_of(one) for one in injector.select(GET)] for _ in range(3)] == [["drop"], ["drop"], ["cut"]]
 
     def test_clear_ends_them_all(self, injector):
-        """Those of a `with` too, whose end is then nothing."""
+        """It also removes faults of a `with`, whose end then does nothing."""
         injector.add(Fault.hang())
         with injector.inject(Fault.hang()):
             injector.clear()
@@ -241,8 +241,8 @@ class TestPlan:
 
         assert injector.select(GET) == ()
 
-    def test_the_log_tells_which_struck_what(self, injector):
-        """It outlives `clear`, and is a copy."""
+    def test_the_log_tells_which_fault_was_applied_to_what(self, injector):
+        """The log is kept by `clear`, and the property returns a copy."""
         fault = Fault.cut(1)
         injector.record((fault,), CALL)
         injector.clear()
@@ -262,22 +262,22 @@ class TestPlan:
         assert injector.select(GET) == ()
 
     @given(seed=st.integers(), probability=st.floats(0.2, 0.8))
-    def test_chance_is_the_seed_s(self, seed, probability):
-        """The same on every run, whatever other faults there are; another seed, and another fault, fare otherwise."""
+    def test_the_seed_decides_chance(self, seed, probability):
+        """The choice is the same on every run, with or without other faults; another seed gives another choice."""
 
-        def struck(seed, *others):
+        def applied(seed, *others):
             injector = FaultInjector(threading.Lock(), seed)
             injector.add(Fault.cut(1, probability=probability), *others)
             return ["cut" in map(stage_of, injector.select(GET)) for _ in range(200)]
 
-        first = struck(seed)
+        first = applied(seed)
 
-        assert struck(seed) == first
-        assert struck(seed, Fault.drip(1, probability=0.5)) == first
-        assert struck(seed + 1) != first
+        assert applied(seed) == first
+        assert applied(seed, Fault.drip(1, probability=0.5)) == first
+        assert applied(seed + 1) != first
         assert abs(sum(first) - 200 * probability) < 60
 
-    def test_two_alike_fare_differently(self, injector):
+    def test_two_equal_faults_have_different_chances(self, injector):
         injector.add(*[Fault.delay(1, probability=0.5)] * 2)
 
         assert {len(injector.select(GET)) for _ in range(50)} == {0, 1, 2}

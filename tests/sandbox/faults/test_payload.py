@@ -1,4 +1,4 @@
-"""What faults make of requests and answers, in-process and on a real socket."""
+"""How faults change the execution of requests and the content of responses, in-process and on a socket."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class TestStatus:
 
 
 async def turn_on(sandbox, api):
-    """Make a server, stop and delete others, and return the times between."""
+    """Create a server, stop one, delete one, and return their ids."""
     sandbox.freeze()
     first, second = (server["id"] for server in sandbox.servers)
     sandbox.advance(100)
@@ -94,7 +94,7 @@ class TestStale:
         ],
     )
     async def test_reads_show_the_past(self, sandbox, api, ago, seen):
-        """In lists and details alike; what was not there is 404 and not listed."""
+        """Lists and details agree; a server that did not exist is 404 and not listed."""
         ids = await turn_on(sandbox, api)
         listed = {server_id: status for server_id, status in zip(ids, seen, strict=True) if status}
 
@@ -108,7 +108,7 @@ class TestStale:
         assert [answer.status_code for answer in details] == [200 if status else 404 for status in seen]
 
     async def test_the_past_is_as_it_was_then(self, sandbox, api):
-        """Answer for answer, but for the date; whoever looked in between has changed nothing."""
+        """Each response is equal to the original one, except its date; reads in between change nothing."""
         sandbox.freeze()
         paths = ("/servers/", "/servers/12345/", "/servers/12347/")
         changes = [
@@ -145,7 +145,7 @@ class TestStale:
         }
 
     async def test_one_server_alone_may_be_stale(self, sandbox, api):
-        """By its UUID as well; two of different ages go together."""
+        """The server may be named by UUID; two faults with different ages can be combined."""
         ids = await turn_on(sandbox, api)
         by_uuid = next(iter(sandbox._backend.accounts[0].servers(0))).uuid
 
@@ -172,7 +172,7 @@ async def every_item(api, **query):
 
 class TestPages:
     async def test_omitted_items_are_missing_and_counted(self, api, sandbox):
-        """Which ones is the seed's; more than there are leaves none."""
+        """The seed chooses the items; a count above the number of items leaves none."""
         for number in range(8):
             await create(api, f"web-{number}")
         with sandbox.faults.inject(Fault.omit(3)):
@@ -218,7 +218,7 @@ class TestAsStatus:
         assert [item["status"] for item in (*page["results"], one)] == [text] * 3
 
     async def test_one_alone_may_be(self, api, sandbox):
-        """The inner fault counts where two are for the same server; a filter goes by the truth."""
+        """The inner fault takes effect for a server that has two; a filter uses the real status."""
         with sandbox.faults.inject(Fault.as_status("a")), sandbox.faults.inject(Fault.as_status("b", server_id=12346)):
             page = await every_item(api, status="active")
             one = (await api.get("/servers/12346/")).json()
@@ -235,7 +235,7 @@ class TestAsStatus:
 
 class TestHtml:
     async def test_a_page_comes_where_json_belongs(self, api, sandbox):
-        """The request is carried out; the status is the answer's."""
+        """The request is executed, and the status is unchanged."""
         with sandbox.faults.inject(Fault.html()):
             answers = [await create(api), await api.get("/servers/"), await api.get("/servers/7/")]
             answers.append(await api.delete("/servers/12346/"))
@@ -250,7 +250,7 @@ class TestHtml:
 
 class TestBomb:
     async def test_few_bytes_are_many(self, api, sandbox):
-        """Read to its end it is the right answer."""
+        """The whole body is the correct response."""
         with sandbox.faults.inject(Fault.bomb(3)):
             answer = await api.get("/servers/")
             gone = await api.delete("/servers/12346/")
@@ -287,7 +287,7 @@ class TestEndIn:
 
     @pytest.mark.parametrize("command", ["stop", "reboot", "power"])
     async def test_a_command_ends_there(self, api, sandbox, command):
-        """The next one, no longer struck, ends where it should."""
+        """The next command, without the fault, ends in the documented status."""
         sandbox.freeze()
         fault = Fault.end_in("suspended", server_id=12345, times=1)
         with sandbox.faults.inject(fault):
@@ -332,7 +332,7 @@ class TestRule:
         ]
 
     async def test_the_log_has_the_sandbox_s_time_and_calls(self, api, sandbox):
-        """What was hidden by another is not in it."""
+        """A fault that is overridden is not in the log."""
         sandbox.freeze()
         sandbox.advance(40)
         fault = Fault.drop(method="GET")
@@ -340,8 +340,8 @@ class TestRule:
         with injected, pytest.raises(httpx.RemoteProtocolError):
             await api.get("/servers/")
 
-        assert [stage_of(strike.fault) for strike in sandbox.faults.log] == ["delay", "drop"]
-        assert {strike.at for strike in sandbox.faults.log} == {sandbox.calls[0].at}
+        assert [stage_of(injection.fault) for injection in sandbox.faults.log] == ["delay", "drop"]
+        assert {injection.at for injection in sandbox.faults.log} == {sandbox.calls[0].at}
         assert sandbox.calls[0].at >= 40
         assert sandbox.faults.log[1].fault is fault
         assert sandbox.faults.log[1].call is sandbox.calls[0]

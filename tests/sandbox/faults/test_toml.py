@@ -1,4 +1,4 @@
-"""The command line's file of faults."""
+"""Reading faults from a TOML file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vpsorg_async.sandbox.faults._toml import read_faults
 
 
 EXAMPLE = """
-# Every third create commits, then its answer is lost.
+# Every third create is executed, but its response is lost.
 [[fault]]
 kind = "drop"
 after_commit = true

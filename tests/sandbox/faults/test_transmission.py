@@ -1,4 +1,4 @@
-"""What faults do to an answer on its way back: as bytes on a real socket, in-process as httpx would see them."""
+"""How faults change the sending of a response: bytes on a socket, and the errors of httpx in-process."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def create(api):
 class TestDrop:
     @pytest.mark.parametrize(("after_commit", "made"), [(False, 0), (True, 1)])
     async def test_no_answer_comes(self, sandbox, api, after_commit, made):
-        """And what was asked is done, or not; the next exchange is as ever."""
+        """The request is executed or not, as the fault says; the next request is not affected."""
         with sandbox.faults.inject(Fault.drop(after_commit, method="POST")):
             with pytest.raises(httpx.RemoteProtocolError) as caught:
                 await create(api)
@@ -65,7 +65,7 @@ class TestCut:
         assert [server["name"] for server in sandbox.servers[2:]] == ["web-02"]
 
     async def test_in_process_is_as_on_the_socket(self, sandbox):
-        """The same error, or the same answer, wherever it is cut."""
+        """Every position of the cut gives the same error or the same response."""
         sandbox.freeze()
 
         async def seen(api, at):
@@ -88,7 +88,7 @@ class TestCut:
 
     @pytest.mark.parametrize("at", [0, 1, 17, 200, 300])
     async def test_so_many_bytes_leave(self, sandbox, at):
-        """Status line, headers and body counted; then the connection is closed, not reset."""
+        """The status line, headers and body are counted; then the connection is closed, not reset."""
         async with sandbox.serve() as url:
             with sandbox.faults.inject(Fault.cut(at)):
                 cut = await raw_answer(url)
@@ -110,7 +110,7 @@ class TestCut:
 
 
 async def raw_answer(url, *, method="GET"):
-    """Return every byte that comes before the connection ends."""
+    """Return all bytes that arrive before the connection closes."""
     asked = f"{method} /api/v1/servers/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer vps_sandbox\r\n\r\n"
     answer = b""
     async with await anyio.connect_tcp("127.0.0.1", httpx.URL(url).port) as stream:
@@ -141,7 +141,7 @@ class TestDelay:
         assert sandbox._backend.clock.now() - began >= 5
 
     async def test_one_who_has_left_is_not_waited_for(self, sandbox):
-        """The server has nothing left to do for him."""
+        """A client that has disconnected does not delay the end of the server."""
         async with sandbox.serve() as url:
             with sandbox.faults.inject(Fault.delay(60)), pytest.raises(httpx.ReadTimeout):
                 async with httpx.AsyncClient(base_url=url, headers=AUTHORIZED, timeout=0.1) as api:
@@ -161,7 +161,7 @@ class TestDrip:
         assert took >= 8
 
     async def test_bytes_come_one_after_another(self, sandbox):
-        """And a cut ends them half-way."""
+        """A cut ends the response half-way."""
         async with sandbox.serve() as url:
             with sandbox.faults.inject(Fault.drip(200), Fault.cut(60)):
                 pieces, began = [], time.monotonic()
@@ -197,7 +197,7 @@ class TestHang:
         assert [server["name"] for server in sandbox.servers[2:]] == ["web-02"]
 
     async def test_it_drives_time_alone(self, sandbox):
-        """Nobody else sleeps."""
+        """No other task sleeps."""
         async with in_process(sandbox) as api:
             with sandbox.faults.inject(Fault.hang()), sandbox._clock.move_on_after(30) as scope:
                 await api.get("/servers/")
@@ -212,7 +212,7 @@ class TestHang:
             assert (await api.get("/servers/")).json()["count"] == 3
 
     async def test_the_end_of_serving_ends_it(self, sandbox):
-        """Well before the second that the server would give a handler, which gets no answer."""
+        """The end takes less than the 1 s that the server gives its handlers; the client gets no response."""
         async with anyio.create_task_group() as tasks:
             async with sandbox.serve() as url:
                 with sandbox.faults.inject(Fault.hang()):
@@ -235,7 +235,7 @@ async def expect_no_answer(url):
 class TestServer:
     @pytest.mark.parametrize("kind", MAKE)
     async def test_no_kind_takes_it_down(self, sandbox, caplog, kind):
-        """It answers the next request, says nothing to the log, and ends at once with nobody left in it."""
+        """The server answers the next request, logs no warning, and ends at once."""
         async with (
             sandbox.serve(speed=100) as url,
             httpx.AsyncClient(base_url=url, headers=AUTHORIZED, timeout=0.3 if kind == "hang" else 5) as api,
@@ -254,7 +254,7 @@ class TestServer:
         assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
     async def test_one_who_reads_nothing_does_not_hold_up_its_end(self, sandbox):
-        """What is written to him never leaves."""
+        """Its bytes stay in the buffer of the connection."""
         async with sandbox.serve() as url:
             stream = await anyio.connect_tcp("127.0.0.1", httpx.URL(url).port)
             with sandbox.faults.inject(Fault.status(200, b"x" * 30 * MEGABYTE), Fault.cut(29 * MEGABYTE)):

@@ -1,4 +1,4 @@
-"""The OpenAPI document says what the sandbox does, and shows what it answers."""
+"""The OpenAPI document agrees with the endpoints of the sandbox, and its examples with their responses."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TestCompleteness:
         assert (answer.status_code, answer.json()) == (200, DOCUMENT)
 
     def test_it_has_every_endpoint_and_no_other(self):
-        """One that it knows nothing about too, with a name of its own."""
+        """Undocumented endpoints are included; each has a unique name."""
         described = {
             path: {method.upper() for method in item if method != "parameters"}
             for path, item in DOCUMENT["paths"].items()
@@ -81,7 +81,7 @@ def test_its_examples_are_the_contract_s(method, path, name):
 
 @pytest.fixture
 async def asked():
-    """Give a sandbox with the documentation's servers, and a function that asks it."""
+    """Give a sandbox with the documented servers, and a function that sends requests to it."""
     sandbox = Sandbox(servers=2, credits=1)
     sandbox.add_account("vps_reader", read_only=True)
     sandbox.freeze()
@@ -95,13 +95,13 @@ async def asked():
 
 
 def body_of(method, path):
-    """Return the request of the document's example, as options of httpx."""
+    """Return the request example of the document as options of httpx."""
     request = operation(method, path).get("requestBody")
     return {"json": content(request)["example"]} if request else {}
 
 
 async def prepare(sandbox, ask, method, path):
-    """Let the server be as the example of that endpoint has it."""
+    """Bring the server into the state of that endpoint's example."""
     if path.endswith("/start/"):
         await ask("POST", f"{SERVER}stop/")
         sandbox.advance(60)
@@ -113,7 +113,7 @@ async def prepare(sandbox, ask, method, path):
 class TestAnswers:
     @pytest.mark.parametrize(("method", "path"), OPERATIONS)
     async def test_the_example_of_a_success_is_what_is_answered(self, asked, method, path):
-        """To the example of the request; what a running machine uses differs from one look to the next."""
+        """The request is the example too; only the resource usage of a running server may differ."""
         sandbox, ask = asked
         await prepare(sandbox, ask, method, path)
 
@@ -131,7 +131,7 @@ class TestAnswers:
 
     @pytest.mark.parametrize(("method", "path"), OPERATIONS)
     async def test_each_refusal_that_it_names_is_answered_and_no_other(self, asked, method, path):
-        """With a body as in the example of that status."""
+        """The body is the example of that status."""
         _, ask = asked
         good = body_of(method, path)
         answers = [
@@ -158,7 +158,7 @@ class TestAnswers:
 
     @pytest.mark.parametrize("path", ENDPOINTS)
     async def test_a_method_that_a_path_does_not_have_is_405(self, asked, path):
-        """As in the example, but for its name."""
+        """The body is the example, except for the name of the method."""
         _, ask = asked
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - ENDPOINTS[path].keys():
             answer = await ask(method, path)

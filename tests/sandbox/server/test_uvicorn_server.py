@@ -1,4 +1,4 @@
-"""The socket on which a sandbox is served."""
+"""Serving a sandbox on a socket."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def tell_of_the_connection(scope, receive, send):
 
 
 def test_no_part_of_an_answer_waits_for_another_s_acknowledgement():
-    """Which is 40 ms for each request, as head and body are two."""
+    """The head and the body are two writes; waiting would cost 40 ms per request."""
     thread = ServerThread(tell_of_the_connection, host="127.0.0.1", port=0, release=bool)
     thread.start()
     try:
@@ -37,7 +37,7 @@ def test_no_part_of_an_answer_waits_for_another_s_acknowledgement():
 
 @pytest.mark.parametrize("end", [40, -1], ids=["within the head", "within the body"])
 def test_half_a_request_is_none_and_no_fault_of_the_sandbox(caplog, end):
-    """The client hangs up: nothing is done, and nothing is logged as an error."""
+    """The client disconnects: the request has no effect, and no error is logged."""
     body = b'{"name": "a", "plan_id": 1, "os_id": 5, "location": "us-west"}'
     head = "POST /api/v1/servers/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer vps_sandbox\r\n"
     request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
@@ -56,7 +56,7 @@ def test_half_a_request_is_none_and_no_fault_of_the_sandbox(caplog, end):
 @pytest.mark.anyio
 class TestServing:
     async def test_time_runs_with_real_time(self):
-        """Times the speed, and goes on afterwards from where it was."""
+        """Time passes at the given speed, and afterwards continues from there."""
         sandbox = Sandbox(servers=1)
         async with sandbox.serve(speed=1e6) as base_url, httpx.AsyncClient(headers=AUTHORIZED) as client:
             first = await client.get(f"{base_url}/servers/")
@@ -69,7 +69,7 @@ class TestServing:
         assert sandbox._clock.now() >= calls[1].at + 10
 
     async def test_it_ends_with_its_thread_and_its_port(self):
-        """Also when the body raises or is cancelled."""
+        """The body of the `with` may end normally, raise or be cancelled."""
         sandbox = Sandbox()
         for ending in (None, KeyError, "cancel"):
             with anyio.CancelScope() as scope:
@@ -88,7 +88,7 @@ class TestServing:
                 pass
 
     async def test_one_cancelled_before_it_began_leaves_nothing(self):
-        """Neither a thread nor a sandbox that thinks it is served."""
+        """There is no thread left, and the sandbox can be served again."""
         sandbox = Sandbox()
         with anyio.CancelScope() as scope:
             scope.cancel()
@@ -99,7 +99,7 @@ class TestServing:
             assert base_url.startswith("http://127.0.0.1:")
 
     async def test_it_is_served_once_at_a_time(self):
-        """And a port that is taken is an OSError."""
+        """A port that is in use raises an OSError."""
         sandbox = Sandbox()
         async with sandbox.serve() as base_url:
             with pytest.raises(RuntimeError) as caught:
@@ -110,7 +110,7 @@ class TestServing:
         assert str(caught.value) == "the sandbox is already being served; leave serve() first"
 
     def test_it_can_be_served_without_an_event_loop(self):
-        """With a plain `with`."""
+        """A plain `with` works too."""
         with Sandbox(servers=3).serve() as base_url:
             answer = httpx.get(f"{base_url}/servers/", headers=AUTHORIZED)
 

@@ -1,4 +1,4 @@
-"""The account alone: whatever is asked of it, its history is one that the contract's table allows."""
+"""The account: whatever the commands, the documented table allows its history."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ steps = st.lists(
 
 
 def play(account, played):
-    """Do what is asked, refused or not; return each server's statuses in order, and what was refused."""
+    """Execute the steps; return the time, each server's statuses in order, and the refusals."""
     now, seen, refused = 0.0, {}, []
 
     def observe(moment):
@@ -82,8 +82,8 @@ def do(account, name, which, now):
 
 class TestHistory:
     @given(steps, st.integers())
-    def test_only_documented_moves_happen(self, played, seed):
-        """X5: for any commands at any times, from any seed."""
+    def test_only_documented_transitions_happen(self, played, seed):
+        """X5: this holds for any commands at any times and any seed."""
         _, seen, refused = play(Account(seed=seed), played)
 
         moves = {move for history in seen.values() for move in itertools.pairwise(history)}
@@ -92,7 +92,7 @@ class TestHistory:
 
     @given(steps)
     def test_the_log_is_the_account(self, played):
-        """Replayed it gives the same servers, now and later, and the same next id."""
+        """A replay gives the same servers, now and later, and the same next id."""
         account = Account(credits=5)
         now, _, _ = play(account, played)
         again = Account(credits=5)
@@ -106,7 +106,7 @@ class TestHistory:
 
     @given(st.integers(), st.sampled_from(["start", "stop", "reboot"]))
     def test_commands_take_as_long_as_they_should(self, seed, name):
-        """From the seed, and the same for the same."""
+        """The seed decides the durations; the same seed gives the same ones."""
         first, second = Account(seed=seed), Account(seed=seed)
         for account in (first, second):
             server = account.create(SPEC, 0).at(300)
@@ -129,18 +129,18 @@ def outcome(account, now):
 
 class TestTable:
     def test_it_is_the_documented_one(self):
-        """Every move, and every status."""
+        """Every transition and every status is documented."""
         assert {(name, *transition) for name, transition in TRANSITIONS.items()} == DOCUMENTED
         assert set(STATUSES) == {status for move in DOCUMENTED for status in move[1:] if status} | {"suspended"}
 
     def test_every_command_has_a_duration(self):
-        """So that none is over at once."""
+        """No command ends at once."""
         assert SECONDS.keys() == TRANSITIONS.keys()
 
     @pytest.mark.parametrize("status", [status for status in STATUSES if status not in {"active", "stopped"}])
     @pytest.mark.parametrize("name", ["start", "stop", "reboot"])
-    def test_every_other_move_is_refused(self, status, name):
-        """X4: in transition, or suspended."""
+    def test_every_other_command_is_refused(self, status, name):
+        """X4: the server is in a transition, or suspended."""
         account = Account()
         server = account.create(SPEC, 0, ends_in=status).at(300)
 

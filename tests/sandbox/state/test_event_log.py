@@ -1,4 +1,4 @@
-"""An account that outlives its process."""
+"""The file of events: accounts survive the end of their process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def create_and_wait(sandbox):
         return await server.wait_until(status="active")
 
 
-async def look(sandbox):
+async def get_server(sandbox):
     async with sandbox.client() as client:
         return await client.servers.get(12345)
 
@@ -50,7 +50,7 @@ CREATED = event("created", FOUND | {"seconds": 200.0, "ends_in": "active"})
 
 class TestState:
     def test_what_happened_is_there_again(self, tmp_path):
-        """And time goes on from the last thing that happened."""
+        """Time continues from the last event."""
         first = Sandbox(servers=2, state=tmp_path / "state")
         first.advance(50)
         stop(first)
@@ -64,18 +64,18 @@ class TestState:
         assert second.servers[0]["status"] == "stopped"
 
     def test_what_was_shown_is_not_taken_back(self, tmp_path):
-        """A server that has been seen active, long after the last command, does not start again."""
+        """A server that a client has seen active is active after a restart."""
         first = Sandbox(state=tmp_path / "state")
         shown = anyio.run(create_and_wait, first)
 
         second = Sandbox(state=tmp_path / "state")
 
         assert shown.status == "active"
-        assert anyio.run(look, second).status == "active"
+        assert anyio.run(get_server, second).status == "active"
         assert second._clock.now() == first._clock.now()
 
     def test_each_account_has_its_own(self, tmp_path):
-        """By the order in which they are added; no token is written."""
+        """The order in which accounts are added identifies them; no token is written."""
         for _ in range(2):
             sandbox = Sandbox(servers=1, state=tmp_path / "state")
             sandbox.add_account("vps_other")
@@ -84,7 +84,7 @@ class TestState:
         assert "vps_" not in (tmp_path / "state").read_text()
 
     def test_a_torn_last_line_is_cut_off(self, tmp_path):
-        """Wherever it was torn; what comes next is written after the last whole line."""
+        """It may be torn at any byte; the next event follows the last whole line."""
         path = tmp_path / "state"
         first = Sandbox(servers=1, state=path)
         whole = path.read_bytes()
@@ -123,7 +123,7 @@ class TestState:
         "before", [[], [event("created", FOUND | {"seconds": 1, "ends_in": "active"}, server_id=1)]]
     )
     def test_a_line_that_is_no_event_is_named(self, tmp_path, before, line):
-        """Rather than an account with holes; nothing is overwritten, not even what is torn."""
+        """The file is refused and not changed, not even its torn last line."""
         path = tmp_path / "state"
         path.write_text("\n".join([*before, line, '{"account"']))
         content = path.read_bytes()
@@ -138,7 +138,7 @@ class TestState:
 
     @pytest.mark.parametrize("text", ["do not lose this", '{"name": "x"}', f"{CREATED}\nand this"])
     def test_a_file_of_something_else_is_not_taken_for_a_torn_line(self, tmp_path, text):
-        """Though it has no line feed at its end."""
+        """This holds even if it does not end in a line feed."""
         path = tmp_path / "notes.txt"
         path.write_text(text)
 
@@ -148,7 +148,7 @@ class TestState:
         assert path.read_text() == text
 
     def test_the_sandbox_opened_last_has_the_file(self, tmp_path):
-        """Within a process; the one before says so rather than to write in between."""
+        """This holds within one process; the sandbox before it refuses to write."""
         path = tmp_path / "state"
         first = Sandbox(servers=1, state=path)
         second = Sandbox(state=path)
@@ -164,7 +164,7 @@ class TestState:
         assert [server["status"] for server in Sandbox(state=path).servers] == ["stopping"]
 
     def test_a_full_disk_leaves_whole_lines(self, tmp_path):
-        """What there was no room for is refused, and written once there is."""
+        """Events that do not fit raise an error, and are written when there is room."""
         path = tmp_path / "state"
 
         result = subprocess.run(
@@ -195,7 +195,7 @@ sandbox._backend.save()
 
 @contextlib.contextmanager
 def served(state, *options):
-    """Serve the file *state* in a process of its own; give it, and an httpx client of it."""
+    """Serve the file *state* in another process; give the process and an httpx client of it."""
     command = [sys.executable, "-m", "vpsorg_async.sandbox", "--port", "0", "--state", str(state), *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -233,7 +233,7 @@ def write(base_url, expected, answered):
 
 class TestKilled:
     def test_what_was_answered_is_there_again(self, tmp_path):
-        """While clients write; of what each was asking just then, either. No id is given twice."""
+        """Clients write until the kill. Only their last requests may be lost, and no id is used twice."""
         expected, answered = {}, threading.Semaphore(0)
         with served(tmp_path / "state") as (process, client):
             writers = [threading.Thread(target=write, args=(client.base_url, expected, answered)) for _ in range(4)]
@@ -256,7 +256,7 @@ class TestKilled:
         assert made > max(expected)
 
     def test_time_goes_on_from_the_last_event(self, tmp_path):
-        """A command that was under way then is over when it would have been."""
+        """A command that was running ends at the time at which it would have ended."""
         with served(tmp_path / "state", "--speed=100", "--servers=1") as (process, client):
             assert client.post("/servers/12345/stop/").json()["server"]["status"] == "stopping"
             kill(process)
@@ -271,7 +271,7 @@ class TestKilled:
         assert seen[-1]["updated_at"] == timestamp(commanded["at"] + commanded["data"]["seconds"])
 
     def test_neither_credits_nor_the_newest_id_come_back(self, tmp_path):
-        """A delete gives nothing back, nor does a restart."""
+        """Neither a delete nor a restart returns them."""
         with served(tmp_path / "state", "--credits=2") as (process, client):
             ids = [client.post("/servers/", json=SPEC).json()["id"] for _ in range(2)]
             assert client.delete(f"/servers/{ids[-1]}/").status_code == 204
@@ -286,7 +286,7 @@ class TestKilled:
         assert (refused.status_code, made) == (402, ids[-1] + 1)
 
     def test_a_line_torn_by_it_is_no_obstacle(self, tmp_path):
-        """What was answered before is there, and what is written next is whole."""
+        """Earlier events are kept, and the next ones are whole lines."""
         with served(tmp_path / "state", "--servers=1") as (process, client):
             client.patch("/servers/12345/", json={"name": "b"})
             kill(process)
@@ -304,7 +304,7 @@ class TestKilled:
         assert (tmp_path / "state").read_bytes().startswith(content)
 
     def test_a_second_process_is_refused(self, tmp_path):
-        """In one line, and the first one's file is as it was; a kill frees it."""
+        """The error is one line, the file is unchanged, and a kill of the first process frees it."""
         command = [sys.executable, "-m", "vpsorg_async.sandbox", "--port", "0", "--state", str(tmp_path / "state")]
         with served(tmp_path / "state", "--servers=1") as (process, _):
             content = (tmp_path / "state").read_bytes()
@@ -319,7 +319,7 @@ class TestKilled:
             assert client.get("/servers/").json()["count"] == 1
 
     def test_several_accounts_go_on_each_by_itself(self, tmp_path):
-        """Both in one file; here in one process, which leaves nothing in memory."""
+        """Both are in one file; the second sandbox reads them from there."""
         for nth in (1, 2):
             sandbox = Sandbox(state=tmp_path / "state")
             sandbox.add_account("vps_other", credits=2)

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 
 class Reading(HTMLParser):
-    """What a browser would make of a page.
+    """The content of a page as a browser would read it.
 
     Attributes:
         tags: every element and its attributes, in order.

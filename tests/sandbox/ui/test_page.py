@@ -1,4 +1,4 @@
-"""The live page: what it shows, to whom, and that looking at it leaves no trace."""
+"""The HTML of the live page: what it shows and what it hides."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def call(path="/servers/", query=None, method="GET", status=200):
 
 class TestWhatItShows:
     async def test_where_there_is_nothing_it_says_so(self):
-        told = Reading(page(EMPTY))
+        parsed = Reading(page(EMPTY))
 
-        assert told.rows == {
+        assert parsed.rows == {
             "servers": [["none so far"]],
             "faults": [["none"]],
             "strikes": [["none so far"]],
@@ -73,13 +73,16 @@ HOSTILE = "/<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&lt;&#60;--
 
 
 def with_text(text):
-    """Return a page with *text* wherever somebody else's text goes."""
+    """Return a page with *text* in every place for text from outside."""
     fault = attrs.evolve(Fault.as_status(text), server_id=text or None)
-    told = call(path=text, query={text: text}, method=text)
+    parsed = call(path=text, query={text: text}, method=text)
     return Reading(
         page(
             attrs.evolve(
-                EMPTY, calls=[told], faults=[(fault, Counts())], injections=[Injection(fault=fault, call=told, at=0.0)]
+                EMPTY,
+                calls=[parsed],
+                faults=[(fault, Counts())],
+                injections=[Injection(fault=fault, call=parsed, at=0.0)],
             )
         )
     )
@@ -88,7 +91,7 @@ def with_text(text):
 class TestWhatItHides:
     @given(st.text() | st.sampled_from([HOSTILE]))
     def test_whatever_a_text_holds_it_adds_no_markup(self, text):
-        """Neither an element nor an attribute."""
+        """No text adds an element or an attribute."""
         assert with_text(text).tags == with_text("harmless").tags
 
     def test_a_hostile_text_is_shown_as_it_is(self):
@@ -96,7 +99,7 @@ class TestWhatItHides:
 
     @pytest.mark.parametrize("character", ["\x00", "\n", "\x1b", "\u202e", "\ud800"])
     def test_what_cannot_be_seen_is_shown_as_such(self, character):
-        """Text that runs backwards, for one, which makes something else of what follows."""
+        """One example is the override to right-to-left, which changes how the following text looks."""
         assert (
             Reading(page(attrs.evolve(EMPTY, calls=[call(f"/a{character}b/")]))).rows["requests"][0][2] == "/a\ufffdb/"
         )
@@ -113,12 +116,12 @@ class TestWhatItHides:
         ],
     )
     def test_a_token_in_a_url_is_not_shown(self, path, query, shown):
-        """The sandbox's own, and what looks like one."""
+        """Tokens of the sandbox and texts that look like tokens are hidden."""
         assert Reading(page(attrs.evolve(EMPTY, calls=[call(path, query)]))).rows["requests"][0][2] == shown
 
 
 def test_the_page_takes_nothing_from_elsewhere():
-    """Every address in it is beside it."""
+    """Every link is a relative one, to a file next to the page."""
     links = [attributes.get("href") or attributes.get("src") for tag, attributes in Reading(page(EMPTY)).tags]
 
     assert {link for link in links if link} == {"icon.svg", "page.css", "page.js"}

@@ -1,4 +1,4 @@
-"""The routes of the live page: what they show, to whom, and that a request for them changes nothing."""
+"""The routes of the live page: what they show, to which hosts, and that they change nothing."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SPEC = {"name": "web-server-02", "plan_id": 1, "os_id": 5, "location": "us-west"
 
 
 @pytest.fixture
-def look(api):
-    """Return a function that asks for what lies at that path of the origin."""
+def fetch(api):
+    """Return a function that requests a path of the origin without a token."""
 
     async def ask(path="/__sandbox__/", method="GET", **options):
         url = api.base_url.copy_with(path=path)
@@ -31,8 +31,8 @@ def look(api):
 
 
 class TestWhatIsShown:
-    async def test_servers_faults_and_requests(self, api, sandbox, look):
-        """The newest first, of every account, each as it is now."""
+    async def test_servers_faults_and_requests(self, api, sandbox, fetch):
+        """The page lists the newest first, of all accounts, with the current status."""
         sandbox.add_account("vps_other")
         sandbox.faults.add(Fault.status(503, path="/start/", times=2), Fault.hang(path="/never/"))
         await api.post("/servers/12345/stop/")
@@ -40,26 +40,26 @@ class TestWhatIsShown:
         await api.post("/servers/", json=SPEC, headers={"Authorization": "Bearer vps_other"})
         await api.post("/servers/12345/start/", params={"now": "1"})
 
-        told = Reading((await look()).content)
+        parsed = Reading((await fetch()).content)
 
-        assert told.rows["servers"] == [
+        assert parsed.rows["servers"] == [
             ["1012345", "web-server-02", "provisioning", "us-west", "none yet", "2", "15:31:00"],
             ["12346", "db-server-01", "active", "us-east", "203.0.113.11", "1", "08:45:00"],
-            ["12345", "web-server-01", "stopped", "us-west", "203.0.113.10", "1", told.rows["servers"][2][-1]],
+            ["12345", "web-server-01", "stopped", "us-west", "203.0.113.10", "1", parsed.rows["servers"][2][-1]],
         ]
-        assert told.rows["faults"] == [
+        assert parsed.rows["faults"] == [
             ["hang(path='/never/')", "0", "0"],
             ["status(code=503, path='/start/', times=2)", "1", "1 of 2"],
         ]
-        assert told.rows["strikes"] == [
+        assert parsed.rows["strikes"] == [
             ["15:31:00", "status(code=503, path='/start/', times=2)", "POST /servers/12345/start/"]
         ]
-        assert told.rows["requests"] == [
+        assert parsed.rows["requests"] == [
             ["15:31:00", "POST", "/servers/12345/start/?now=1", "503"],
             ["15:31:00", "POST", "/servers/", "201"],
             ["15:30:00", "POST", "/servers/12345/stop/", "200"],
         ]
-        assert told.summary == {
+        assert parsed.summary == {
             "Time (UTC)": "2025-01-16 15:31:00",
             "Speed": "frozen",
             "Servers": "3",
@@ -68,39 +68,39 @@ class TestWhatIsShown:
             "Requests": "3",
         }
 
-    async def test_a_time_of_another_day_is_that_day(self, sandbox, look):
+    async def test_a_time_of_another_day_is_that_day(self, sandbox, fetch):
         sandbox.advance(86_400)
 
-        told = Reading((await look()).content)
+        parsed = Reading((await fetch()).content)
 
-        assert [row[-1] for row in told.rows["servers"]] == ["2025-01-16", "2025-01-15"]
+        assert [row[-1] for row in parsed.rows["servers"]] == ["2025-01-16", "2025-01-15"]
 
     async def test_of_many_the_latest_are_shown_and_all_counted(self):
-        """10,000 servers, and each of the others in plenty."""
+        """There are 10,000 servers, and more than the limit of each other kind."""
         sandbox = Sandbox(servers=10_000)
         sandbox.faults.add(*[Fault.delay(0)] * 60)
         transport = httpx.ASGITransport(sandbox.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             for number in range(60):
                 await client.get(f"/api/v1/{number}/")
-            told = Reading((await client.get("/__sandbox__/")).content)
+            parsed = Reading((await client.get("/__sandbox__/")).content)
 
-        assert {name: len(rows) for name, rows in told.rows.items()} == {
+        assert {name: len(rows) for name, rows in parsed.rows.items()} == {
             "servers": MOST_SERVERS,
             "faults": MOST_LINES,
             "strikes": MOST_LINES,
             "requests": MOST_LINES,
         }
-        assert told.captions == {
+        assert parsed.captions == {
             "servers": "Servers: the latest 200 of 10,000",
             "faults": "Faults that are on: the latest 50 of 60",
             "strikes": "Faults struck: the latest 50 of 3,600",
             "requests": "Requests: the latest 50 of 60",
         }
-        assert (told.rows["servers"][0][0], told.rows["requests"][0][2]) == ("22344", "/59/")
+        assert (parsed.rows["servers"][0][0], parsed.rows["requests"][0][2]) == ("22344", "/59/")
 
     async def test_the_speed_is_that_of_the_clock_that_runs(self):
-        """In-process, served, and frozen."""
+        """The page shows the speed in-process, served and frozen."""
         sandbox = Sandbox()
         speeds = [snapshot_of(sandbox._backend).speed]
         with sandbox.serve(speed=60):
@@ -110,28 +110,28 @@ class TestWhatIsShown:
 
         assert speeds == [math.inf, 60, 0]
 
-    async def test_neither_token_nor_body_is_in_the_page(self, api, sandbox, look):
-        """Whatever was asked with them."""
+    async def test_neither_token_nor_body_is_in_the_page(self, api, sandbox, fetch):
+        """Requests had a token and a body, a fault had a body and headers."""
         sandbox.add_account("vps_other", read_only=True)
         sandbox.faults.add(Fault.status(503, body="an answer", headers={"X-Trace": "a header"}, method="PUT"))
         await api.put("/servers/12345/", json={"name": "in-the-body"})
         await api.get("/servers/", params={"token": "vps_sandbox"})
 
-        content = (await look()).text
+        content = (await fetch()).text
 
         for text in ("vps_", "Bearer", "uthorization", "in-the-body", "an answer", "a header"):
             assert text not in content
 
 
-class TestLooking:
-    async def test_it_leaves_no_trace(self, api, sandbox, look):
-        """Not among the calls, struck by no fault, which does not count it either; no time passes."""
+class TestReadOnly:
+    async def test_it_leaves_no_trace(self, api, sandbox, fetch):
+        """The requests are not recorded, faults neither apply to them nor count them, and no time passes."""
         sandbox.faults.add(Fault.drop(), Fault.status(503, path=".*"))
         before = sandbox._clock.now()
 
         for path in ("/__sandbox__/", "/__sandbox__/page.js", "/__sandbox__/nothing", "/openapi.json"):
-            await look(path)
-            await look(path, "POST")
+            await fetch(path)
+            await fetch(path, "POST")
 
         assert (sandbox.calls, sandbox.faults.log, sandbox._clock.now()) == ([], [], before)
         assert {counted for _, counted in sandbox.faults.active()} == {Counts()}
@@ -153,34 +153,34 @@ class TestLooking:
             ("/openapi.json", "application/json"),
         ],
     )
-    async def test_it_can_be_asked_for_its_head(self, look, path, kind):
-        """And is what it says it is."""
-        got, head = await look(path), await look(path, "HEAD")
+    async def test_it_can_be_asked_for_its_head(self, fetch, path, kind):
+        """Its content type and length are those of the GET."""
+        got, head = await fetch(path), await fetch(path, "HEAD")
 
         assert (got.status_code, got.headers["content-type"], head.status_code, head.content) == (200, kind, 200, b"")
         assert int(head.headers["content-length"]) == len(got.content) > 100
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-    async def test_it_is_for_looking_only(self, look, method):
-        answer = await look(method=method)
+    async def test_other_methods_are_refused(self, fetch, method):
+        answer = await fetch(method=method)
 
         assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
-    async def test_without_its_slash_it_leads_there(self, look):
-        answer = await look("/__sandbox__")
+    async def test_without_its_slash_it_leads_there(self, fetch):
+        answer = await fetch("/__sandbox__")
 
         assert (answer.status_code, answer.headers["location"]) == (308, "/__sandbox__/")
 
     @pytest.mark.parametrize("path", ["/__sandbox__/nothing", "/__sandbox__/../page.py", "/__sandbox__//etc/passwd"])
-    async def test_there_is_nothing_else(self, look, path):
-        assert (await look(path)).status_code == 404
+    async def test_there_is_nothing_else(self, fetch, path):
+        assert (await fetch(path)).status_code == 404
 
     @pytest.mark.parametrize(
         ("path", "method"), [("/__sandbox__/", "GET"), ("/__sandbox__/x", "GET"), ("/__sandbox__/", "POST")]
     )
-    async def test_every_answer_keeps_a_browser_strict(self, look, path, method):
-        """Refusals too."""
-        headers = (await look(path, method)).headers
+    async def test_every_answer_keeps_a_browser_strict(self, fetch, path, method):
+        """Refusals have the headers too."""
+        headers = (await fetch(path, method)).headers
 
         policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
         assert policy["default-src"] == "'none'"
@@ -190,14 +190,14 @@ class TestLooking:
         assert headers["cache-control"] == "no-store"
         assert headers["referrer-policy"] == "no-referrer"
 
-    async def test_another_s_name_for_it_is_refused(self, look):
-        """So that no page of his can read it by having his name lead here; the API's description tells nothing."""
+    async def test_other_host_names_are_refused(self, fetch):
+        """This protects the page against DNS rebinding. The OpenAPI document has no data and needs no protection."""
         host = {"Host": "evil.example:8800"}
 
-        answers = [await look(path, headers=host) for path in ("/__sandbox__/", "/__sandbox__/page.js")]
+        answers = [await fetch(path, headers=host) for path in ("/__sandbox__/", "/__sandbox__/page.js")]
 
         assert [(answer.status_code, "server" in answer.text) for answer in answers] == [(403, False)] * 2
-        assert (await look("/openapi.json", headers=host)).status_code == 200
+        assert (await fetch("/openapi.json", headers=host)).status_code == 200
 
 
 @pytest.mark.parametrize(
