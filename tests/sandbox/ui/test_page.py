@@ -75,14 +75,14 @@ HOSTILE = "/<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&lt;&#60;--
 def with_text(text):
     """Return a page with *text* in every place for text from outside."""
     fault = attrs.evolve(Fault.as_status(text), server_id=text or None)
-    parsed = call(path=text, query={text: text}, method=text)
+    request = call(path=text, query={text: text}, method=text)
     return Reading(
         page(
             attrs.evolve(
                 EMPTY,
-                calls=[parsed],
+                calls=[request],
                 faults=[(fault, Counts())],
-                injections=[Injection(fault=fault, call=parsed, at=0.0)],
+                injections=[Injection(fault=fault, call=request, at=0.0)],
             )
         )
     )
