@@ -61,7 +61,8 @@ def test_a_token_given_twice_is_refused():
 
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
-    assert (result.returncode, result.stderr) == (1, "sandbox: this token already has an account; use another token\n")
+    remark = "sandbox: this token already opens an account; use another token\n"
+    assert (result.returncode, result.stderr) == (1, remark)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

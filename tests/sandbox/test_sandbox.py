@@ -164,7 +164,7 @@ class TestAccounts:
         with pytest.raises(ValueError) as credit:
             sandbox.add_account("vps_reader", credits=5, read_only=True)
 
-        assert str(twice.value) == "this token already has an account; use another token"
+        assert str(twice.value) == "this token already opens an account; use another token"
         assert str(credit.value) == "a read-only token uses an existing account: leave out credits and quota"
 
 

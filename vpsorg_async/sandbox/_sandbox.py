@@ -114,15 +114,15 @@ class Sandbox:
             if read_only:
                 self._backend.let_read(token)
             elif self._backend.access(token) is not None:
-                raise ValueError("this token already has an account; use another token")
+                raise ValueError("this token already opens an account; use another token")
             else:
                 self._backend.open_account(token, credits=credits, quota=quota)
 
     def client(self, **options: Any) -> Client:
-        """Return a `Client` of this sandbox, without network, on the sandbox's clock: waits take no real time.
+        """Return a `Client` of this sandbox that uses no network and its clock.
 
-        *options* are those of `Client`, except those about the network. Raises `TypeError` for any other name, and
-        `RuntimeError` while the sandbox is served, because its time is real then.
+        Waits of this client take no real time. *options* are those of `Client`, except those about the network. Raises
+        `TypeError` for any other name, and `RuntimeError` while the sandbox is served, because its time is real then.
         """
         from .._client import Client  # noqa: PLC0415 -- otherwise the sandbox is independent of the client
 
@@ -140,10 +140,10 @@ class Sandbox:
         return Client._over(transport=InProcessTransport(self.app, self._clock), clock=self._clock, **given)  # noqa: SLF001
 
     def serve(self, port: int = 0, *, host: str = "127.0.0.1", speed: float = 1.0) -> Serving:
-        """Serve on a real socket: `async with sandbox.serve() as base_url`. Port 0 chooses a free port.
+        """Serve on a real socket: `async with sandbox.serve() as base_url`.
 
-        While the sandbox is served, its time passes *speed* times as fast as real time. On entering, raises `OSError`
-        if the port is in use, and `RuntimeError` if the sandbox is already being served.
+        Port 0 chooses a free port. While the sandbox is served, its time passes *speed* times as fast as real time. On
+        entering, raises `OSError` if the port is in use, and `RuntimeError` if the sandbox is already being served.
         """
         return Serving(lambda: self._start_serving(port, host, speed), self._stop_serving, BASE_PATH)
 
@@ -167,7 +167,7 @@ class Sandbox:
 
     @property
     def servers(self) -> list[dict[str, Any]]:
-        """The current servers of all accounts in the JSON shape of the detail endpoint, the oldest first."""
+        """The servers of all accounts in the JSON shape of the detail endpoint, the oldest first."""
         with self._backend.lock:
             now = self._backend.clock.now()
             accounts = self._backend.accounts

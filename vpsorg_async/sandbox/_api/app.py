@@ -47,7 +47,7 @@ def make_app(backend: Backend, more_routes: Iterable[BaseRoute] = ()) -> ASGIApp
 
 
 class _Path:
-    """The endpoints of one path. An ASGI app and not a function, so that Starlette passes every method to it."""
+    """The endpoints of one path; an ASGI app, so that Starlette passes every method to it."""
 
     def __init__(self, backend: Backend, methods: Mapping[str, Endpoint] | None) -> None:
         self._backend = backend
@@ -67,9 +67,10 @@ class _Path:
 def respond(
     backend: Backend, methods: Mapping[str, Endpoint] | None, request: Request, body: bytes
 ) -> tuple[Response, tuple[Fault, ...]]:
-    """Execute one request with all its effects, without an await. Every request of the API passes here.
+    """Execute one request of the API with all its effects.
 
-    Returns the response, and the faults with which it must be sent.
+    Every request passes here. There is no await, so that no cancel can split its effects. Returns the response, and the
+    faults with which it must be sent.
     """
     with backend.lock:
         now = backend.clock.now()

@@ -23,7 +23,7 @@ HEADERS = frozenset({"accept", "user-agent"})
 
 @attrs.frozen(kw_only=True)
 class Dialect:
-    """The shape of a server in a list, in the response to its create, in detail, and after a command.
+    """The shapes of a server in a list, after its create, in detail and after a command.
 
     `vps-mcp` 0.1.0 and `vpsdotorg` 0.1.0 (the command `vps`) send and read more than VPS.org API documentation says:
     a server has a `uuid` instead of an `id`; a list contains names instead of nested objects; a detail nests other

@@ -131,7 +131,7 @@ def resize(request: ApiRequest) -> ApiResponse:
 
 
 def copy(what: str) -> Endpoint:
-    """Return the endpoint that accepts a backup or snapshot (*what*); no known endpoint lists them."""
+    """Return the endpoint that accepts a backup or snapshot; no known endpoint lists them."""
 
     def endpoint(request: ApiRequest) -> ApiResponse:
         return ApiResponse(200, {**dialect_of(request).accepted(request.server), "message": f"{what} is being made"})

@@ -83,7 +83,7 @@ def ipv6_address(server: Server) -> str | None:
 
 
 def _resource_usage(server: Server, now: float) -> dict[str, Any]:
-    """Return figures that change with time, as those of a running server do; the same time gives the same figures."""
+    """Return figures that change with time; the same time gives the same figures."""
     plan = PLANS[server.plan_id]
     running = server.status == "active"
     chance = zlib.crc32(f"{server.id}/{int(now)}".encode()) / 2**32

@@ -135,7 +135,7 @@ def parse(body: bytes) -> Any:
 
 
 def is_by_uuid(data: Any) -> bool:
-    """Return whether *data* creates a server in the vendor's dialect: no `name`, but `plan` or `os_version`."""
+    """Return whether *data* is a create in the vendor's dialect: a plan or version, no `name`."""
     return isinstance(data, dict) and "name" not in data and not data.keys().isdisjoint({"plan", "os_version"})
 
 

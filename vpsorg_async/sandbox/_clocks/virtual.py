@@ -36,7 +36,7 @@ _answering_on: ContextVar[VirtualClock | None] = ContextVar("_answering_on", def
 
 
 class _Entry:
-    """Something that is due at a time; `gone` once that time has come or the entry is no longer needed."""
+    """Something that is due at a time; `gone` when it was reached or is no longer needed."""
 
     __slots__ = ("due", "gone")
 
@@ -118,7 +118,7 @@ class VirtualClock:
         return self._now
 
     async def sleep(self, seconds: float) -> None:
-        """Return when *seconds* have passed on this clock. Cancellation: ends at once, nothing is kept."""
+        """Return when *seconds* have passed on this clock. Cancellation: ends at once."""
         if seconds <= 0:
             await anyio.lowlevel.checkpoint()
             return
@@ -130,7 +130,7 @@ class VirtualClock:
                     await sleeper.event.wait()
 
     def move_on_after(self, seconds: float | None) -> AbstractContextManager[Scope]:
-        """Return a scope that is cancelled when *seconds* have passed on this clock; `None` means no deadline."""
+        """Return a scope that is cancelled after *seconds* on this clock; `None` is no deadline."""
         if seconds is None:
             return anyio.CancelScope()
         return _Deadline(self._now + seconds, self)
@@ -155,7 +155,7 @@ class VirtualClock:
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Hold time still while the current task answers a request, except while that task sleeps on this clock."""
+        """Stop time while the current task answers a request, except while it sleeps on this clock."""
         token = _answering_on.set(self)
         self._count_requests(1)
         try:
@@ -224,7 +224,7 @@ class VirtualClock:
         sleeper.event.set()
 
     def _choose_leader(self) -> None:
-        """Make the first sleeper the leader. Called after each change, so that there is one while any task sleeps."""
+        """Make the first sleeper the leader, if there is none; to be called after each change."""
         if self._leader is None and self._sleepers:
             self._leader = next(iter(self._sleepers))
             self._leader.event.set()

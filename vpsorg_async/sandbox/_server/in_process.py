@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class InProcessTransport(httpx.AsyncBaseTransport):
-    """Passes requests to an ASGI app without a task of its own, so that a cancel reaches the app directly.
+    """Calls an ASGI app in the task that makes the request.
 
-    A response whose body is cut by a fault is returned and raises while it is read, as it would on a socket.
+    It has no task of its own, so that a cancel reaches the app directly. A response whose body is cut by a fault is
+    returned and raises while it is read, as it would on a socket.
 
     Cancellation: takes effect before or after the app has answered, as on a socket, never in the middle of a change of
     the app's state.
@@ -69,7 +70,7 @@ class _RoundTrip:
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of a response. Not an async generator: one that is left half-way would outlive its call."""
+    """The body of a response; an async generator that is left half-way would outlive its call."""
 
     def __init__(self, body: bytes, cut_by: httpx.TransportError | None) -> None:
         self._unread = body

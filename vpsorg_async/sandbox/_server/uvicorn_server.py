@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 
 class ServerThread:
-    """Uvicorn in a thread. `start` and `stop` block. `stop` may be called at any time, also twice.
+    """Uvicorn in a thread of its own.
 
-    *release* is called before the server ends, and must wake the handlers that sleep.
+    `start` and `stop` block. `stop` may be called at any time, also twice. *release* is called before the server ends,
+    and must wake the handlers that sleep.
     """
 
     def __init__(self, app: ASGIApp, *, host: str, port: int, release: Callable[[], None]) -> None:
@@ -61,7 +62,7 @@ class ServerThread:
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """Uvicorn's protocol, which also gives the app its connection, for the faults that change bytes."""
+    """Uvicorn's protocol, which also gives the connection to the app, for faults in the bytes."""
 
     app_state: dict[str, Any]
 
@@ -72,7 +73,7 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that ends as soon as it is told to; its own main loop checks only ten times a second."""
+    """Uvicorn that ends at once when it is told to; its own loop checks ten times a second."""
 
     def __init__(self, app: ASGIApp) -> None:
         # No Date header: the sandbox sends its own time. Shutdown waits 1 s for a handler that hangs.
@@ -104,7 +105,7 @@ class _Server(uvicorn.Server):
 
 
 class Serving:
-    """Starts a server thread, gives its base URL, and ends the thread; for `async with` and `with`.
+    """Starts a server thread, gives its base URL and ends it; for `async with` and `with`.
 
     Cancellation: a thread that was started is always joined before the cancel is raised.
     """

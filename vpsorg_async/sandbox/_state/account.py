@@ -163,7 +163,7 @@ class Account:
         return self._settled(self._servers[server_id], now)
 
     def id_of(self, key: str) -> int | None:
-        """Return the id that *key* means: *key* itself, or the id of the existing server with that UUID."""
+        """Return *key* if it is an id, or the id of the existing server with that UUID."""
         return int(key) if key.isascii() and key.isdigit() and len(key) < 20 else self._ids.get(key.lower())  # noqa: PLR2004
 
     def _settled(self, server: Server, now: float) -> Server:
@@ -190,7 +190,7 @@ class Account:
         self.apply(Event(data.pop("created_at"), "found", self._next_id, data))
 
     def create(self, spec: Mapping[str, Any], now: float, ends_in: str = "active") -> Server:
-        """Create a server; refuse with 400 when the quota is reached, with 402 when no credits are left."""
+        """Create a server; refuse with 400 above the quota, with 402 without credits."""
         if self._quota is not None and len(self._servers) >= self._quota:
             raise detail(400, f"Server quota exceeded ({len(self._servers)} of {self._quota}).")
         if self._credits is not None and self._credits < 1:
@@ -201,7 +201,7 @@ class Account:
         return self._servers[server_id]
 
     def command(self, server: Server, name: str, now: float, ends_in: str | None = None) -> Server:
-        """Start, stop or reboot *server*; refuse with 400 when its status does not allow the command."""
+        """Start, stop or reboot *server*; refuse with 400 if its status does not allow it."""
         transition = TRANSITIONS[name]
         if server.status != transition.status_before:
             raise detail(400, _REFUSALS.get((name, server.status), f"Server is {server.status}."))

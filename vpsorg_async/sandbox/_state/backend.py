@@ -97,7 +97,7 @@ class Backend:
         return self._tokens.get(token)
 
     def keep_in(self, path: Path) -> float:
-        """Save the events of all accounts in the file at *path*; return the time of its last event, or 0."""
+        """Save all events in the file at *path* from now on; return the time of its last one, or 0."""
         self._file = EventLog(path)
         return self._file.latest
 
@@ -110,7 +110,7 @@ class Backend:
             self._saved[number] = len(account.log)
 
     def add_initial_servers(self, account: Account, count: int) -> None:
-        """Add *count* servers to a new account; an account that was read from the file stays as it is."""
+        """Add *count* servers to *account*, unless it was read from the file."""
         if not account.log:
             for number in range(count):
                 account.find(initial_server(number))

@@ -51,7 +51,7 @@ HOURS_OF_A_MONTH = 730
 
 
 def uuid_for(kind: str, key: int | str) -> str:
-    """Return the UUID that the vendor's own programs use for the object of that *kind* and documented *key*."""
+    """Return the UUID that the vendor's own programs use in place of the documented *key*."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://sandbox.invalid/{kind}/{key}"))
 
 
@@ -105,7 +105,7 @@ These lists are not documented. Their paths and the fields in the vendor's shape
 
 @attrs.frozen(kw_only=True)
 class ExistingServer:
-    """A server that exists before the first request; its times are in seconds relative to `START`."""
+    """A server that exists before the first request; times are in seconds from `START`."""
 
     name: str
     hostname: str

@@ -59,7 +59,7 @@ class EventLog:
             raise
 
     def events(self, account: int) -> list[Event]:
-        """Return the events that the file had for that account when it was opened; accounts count from 0."""
+        """Return the events that the file had for *account*, counted from 0, when it was opened."""
         return self._events.get(account, [])
 
     def append(self, account: int, events: Iterable[Event]) -> None:

@@ -36,7 +36,9 @@ _NAMES = {"class_": "class", "http_equiv": "http-equiv"}  # names that Python do
 
 @attrs.frozen(kw_only=True)
 class Snapshot:
-    """The state that the page shows. Sequences begin with the newest item, and may be shorter than their count.
+    """The state that the page shows.
+
+    Sequences begin with the newest item, and may be shorter than their count.
 
     Attributes:
         now: the time, in sandbox seconds.

@@ -63,7 +63,7 @@ class _Content(NamedTuple):
 
 
 class _ReadOnlyApp:
-    """An ASGI app whose requests change nothing: no fault applies to them, and they are not recorded as calls."""
+    """An ASGI app whose requests change nothing, get no faults, and are not recorded as calls."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

@@ -25,9 +25,10 @@ _TEXT = _validators.instance_of(str, "a str")
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """Something that goes wrong with the requests that match its rule. Make one with a class method, one for each kind.
+    """Something that goes wrong with the requests that match its rule.
 
-    If several faults apply to one request, they take effect in this order, whatever the order in which they were added:
+    There is a class method for each kind of fault. If several faults apply to one request, they take effect in this
+    order, whatever the order in which they were added:
 
     1. `delay`: the result of the request arrives later.
     2. `drop()`: the request is not executed, and only delays take effect beside it.
@@ -79,7 +80,10 @@ class Fault:
 
     @classmethod
     def cut(cls, at: int, **rule: Unpack[Rule]) -> Fault:
-        """Execute the request, and close the connection after *at* bytes of the response, status line included."""
+        """Execute the request, and close the connection after *at* bytes of the response.
+
+        The status line and the headers count.
+        """
         return cls(what=_kinds.Cut(at), **rule)
 
     @classmethod
@@ -89,7 +93,7 @@ class Fault:
 
     @classmethod
     def drip(cls, bytes_per_second: float, **rule: Unpack[Rule]) -> Fault:
-        """Execute the request, and send the response slowly; the rate is in bytes per sandbox second."""
+        """Execute the request, and send the response at a rate in bytes per sandbox second."""
         return cls(what=_kinds.Drip(bytes_per_second), **rule)
 
     @classmethod
@@ -99,12 +103,18 @@ class Fault:
 
     @classmethod
     def stale(cls, seconds: float, **rule: Unpack[Rule]) -> Fault:
-        """Let a GET show the state of *seconds* ago. A server that did not exist then is 404 and not listed."""
+        """Let a GET show the state of *seconds* ago.
+
+        A server that did not exist then is 404 and not listed.
+        """
         return cls(what=_kinds.Stale(seconds), **rule)
 
     @classmethod
     def omit(cls, count: int, **rule: Unpack[Rule]) -> Fault:
-        """Leave *count* items out of the page of a list; the seed chooses them, and the page's `count` is unchanged."""
+        """Leave *count* items out of the page of a list.
+
+        The seed chooses them. The `count` of the page is unchanged.
+        """
         return cls(what=_kinds.Omit(count), **rule)
 
     @classmethod
@@ -119,15 +129,21 @@ class Fault:
 
     @classmethod
     def html(cls, **rule: Unpack[Rule]) -> Fault:
-        """Send an HTML page instead of JSON with the same status; 200 replaces a status that allows no body."""
+        """Send an HTML page instead of JSON, with the same status.
+
+        200 replaces a status that allows no body.
+        """
         return cls(what=_kinds.Html(), **rule)
 
     @classmethod
     def bomb(cls, megabytes: int, **rule: Unpack[Rule]) -> Fault:
-        """Send the response as gzip that ends in *megabytes* (of 2**20 bytes) of spaces, compressed a thousandfold."""
+        """Send the response as gzip, followed by *megabytes* (of 2**20 bytes) of spaces.
+
+        They take about a thousandth of that on the wire.
+        """
         return cls(what=_kinds.Bomb(megabytes), **rule)
 
     @classmethod
     def end_in(cls, status: str, **rule: Unpack[Rule]) -> Fault:
-        """Let a create, start, stop or reboot end in *status*, one of the seven, instead of the documented status."""
+        """Let a create, start, stop or reboot end in another *status*, one of the seven."""
         return cls(what=_kinds.EndIn(status), **rule)

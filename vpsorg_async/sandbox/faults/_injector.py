@@ -116,7 +116,7 @@ def concerns(fault: Fault, server_id: int | str) -> bool:
 
 
 def decide(fault: Fault, before: Counts, chance: float) -> tuple[Counts, bool]:
-    """Return the counts after one more request that matches *fault*, and whether the fault is applied to it.
+    """Return the counts after one more matching request, and whether *fault* is applied to it.
 
     Args:
         fault: the fault.
@@ -167,7 +167,7 @@ class _Added:
 
 
 class FaultInjector:
-    """The faults that are active in a sandbox, and the log of the requests that they were applied to.
+    """The active faults of a sandbox, and the log of the requests that they were applied to.
 
     Each fault counts the requests that match it from the moment when it is added, whatever the other faults do.
     """
@@ -208,12 +208,12 @@ class FaultInjector:
 
     @property
     def log(self) -> list[Injection]:
-        """The faults that were applied, in order; those of one request in the order in which they took effect."""
+        """The faults that were applied, in order; those of one request in the order of effect."""
         with self._lock:
             return list(self._log)
 
     def select(self, target: Target) -> tuple[Fault, ...]:
-        """Count *target*, and return the faults to apply to it, in the order in which they take effect.
+        """Count *target*, and return the faults to apply to it, in the order of their effect.
 
         The caller holds the lock.
         """
@@ -224,11 +224,11 @@ class FaultInjector:
         self._log += [Injection(fault, call, call.at) for fault in faults]
 
     def active(self) -> list[tuple[Fault, Counts]]:
-        """Return the active faults and their counts, the last one added first. The caller holds the lock."""
+        """Return the active faults and their counts, the newest first. The caller holds the lock."""
         return [(one.fault, one.counts) for one in reversed(self._active)]
 
     def latest(self, count: int) -> tuple[int, list[Injection]]:
-        """Return the length of the log and its last *count* entries, the newest first. The caller holds the lock."""
+        """Return the length of the log and its *count* newest entries. The caller holds the lock."""
         return len(self._log), self._log[: -count - 1 : -1]
 
     def _add(self, faults: Sequence[Fault]) -> list[_Added]:

@@ -31,7 +31,7 @@ _PAGE = b"""<!DOCTYPE html>
 
 
 def status_instead(faults: Sequence[Fault]) -> int | None:
-    """Return the status that *faults* send instead of executing the request: 0 for no response, else `None`."""
+    """Return the status sent instead of executing the request: 0 for no response, or `None`."""
     for fault in faults:
         match fault.what:
             case _kinds.Drop(after_commit=False):

@@ -6,7 +6,9 @@ from typing import TypedDict
 
 
 class Rule(TypedDict, total=False):
-    """The requests that a fault applies to. Every `Fault` accepts these keywords; all that are given must hold.
+    """The requests that a fault applies to, and how often.
+
+    Every `Fault` accepts these keywords. All that are given must hold.
 
     Attributes:
         method: the HTTP method.

@@ -37,7 +37,7 @@ class _Channel(Protocol):
     """Carries a response to the client, and can fail on purpose."""
 
     async def pause(self, seconds: float) -> object:
-        """Return when *seconds* sandbox seconds have passed, or the client no longer waits for the response."""
+        """Return after *seconds* sandbox seconds, or when the client has disconnected."""
 
     async def drop(self) -> None:
         """Close the connection without a response."""
@@ -134,9 +134,10 @@ class _InProcess:
 
 
 class _Socket:
-    """Writes to the socket without the server. Once it has begun, it must always close the connection.
+    """Writes to the socket itself, past the server.
 
-    The server accepts an application that returns without a response only after the connection is lost.
+    Once it has begun, it must always close the connection. The server accepts an application that returns without a
+    response only after the connection is lost.
     """
 
     def __init__(self, clock: HandlerClock, connection: asyncio.Transport, request: Request) -> None:
