@@ -119,7 +119,7 @@ class Sandbox:
                 self._backend.open_account(token, credits=credits, quota=quota)
 
     def client(self, **options: Any) -> Client:
-        """Return a `Client` of this sandbox that uses no network and its clock.
+        """Return a `Client` of this sandbox, without network and on the sandbox's clock.
 
         Waits of this client take no real time. *options* are those of `Client`, except those about the network. Raises
         `TypeError` for any other name, and `RuntimeError` while the sandbox is served, because its time is real then.
