@@ -23,7 +23,7 @@ from benchmarks.running import ROOT, running
 from benchmarks.shapes import ID
 from vpsorg_async import Client
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._account import FIRST_ID
+from vpsorg_async.sandbox._state.account import FIRST_ID
 
 
 CALLS, SERVERS, AT_ONCE = 10_000, 500, 10

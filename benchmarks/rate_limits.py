@@ -14,7 +14,7 @@ import anyio
 import httpx
 
 from vpsorg_async import Client, VPSError
-from vpsorg_async.sandbox._clock import JumpingClock
+from vpsorg_async.sandbox._clocks.virtual import VirtualClock
 
 
 CALLS, A_SECOND, LATENCY = 1_000, 10, 0.006
@@ -23,7 +23,7 @@ CALLS, A_SECOND, LATENCY = 1_000, 10, 0.006
 class LimitedApi(httpx.AsyncBaseTransport):
     """An API that takes 10 calls a second, by a bucket, by fixed windows or by a sliding one."""
 
-    def __init__(self, clock: JumpingClock, kind: str) -> None:
+    def __init__(self, clock: VirtualClock, kind: str) -> None:
         self._clock = clock
         self._kind = kind
         self._level, self._filled_at = float(A_SECOND), 0.0
@@ -57,7 +57,7 @@ class LimitedApi(httpx.AsyncBaseTransport):
 
 async def measure(kind: str, connections: int) -> str:
     """Return one line of figures."""
-    clock = JumpingClock()
+    clock = VirtualClock()
     api = LimitedApi(clock, kind)
     failed = 0
     client = Client._over(

@@ -23,7 +23,7 @@ import attrs
 
 from vpsorg_async import Client
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._inprocess import InProcessTransport
+from vpsorg_async.sandbox._server.in_process import InProcessTransport
 
 
 LOOP_SECONDS = 5.0

@@ -53,9 +53,7 @@ def lifecycle() -> str:
 def retry() -> str:
     """Return the verdict for each retry safety and each outcome of an attempt."""
     outcomes = [*dict.fromkeys(outcome for _, outcome in TABLE)]
-    rows = [
-        (outcome.value, *(_verdict(TABLE[safety, outcome]) for safety in RetrySafety)) for outcome in outcomes
-    ]
+    rows = [(outcome.value, *(_verdict(TABLE[safety, outcome]) for safety in RetrySafety)) for outcome in outcomes]
     return _table(("outcome of an attempt", *(f"`{safety.name}`" for safety in RetrySafety)), rows)
 
 

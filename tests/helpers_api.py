@@ -39,7 +39,7 @@ def client_of(server: Any, **options: Any) -> Client:
     return Client(TOKEN, base_url=server.base_url, **{"retry": QUICK, **options})
 
 
-class JumpingClock(SystemClock):
+class VirtualClock(SystemClock):
     """The machine's clock, but for sleeps: they move it forward at once."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class JumpingClock(SystemClock):
         await anyio.lowlevel.checkpoint()
 
 
-def client_over(server: RawServer, clock: JumpingClock, **options: Any) -> Client:
+def client_over(server: RawServer, clock: VirtualClock, **options: Any) -> Client:
     """Return a client of a raw server, through real sockets, whose times go by *clock*."""
     pool = ConnectionPool(httpx.create_ssl_context)
     return Client._over(pool, clock, token=TOKEN, base_url=server.base_url, **{"retry": QUICK, **options})

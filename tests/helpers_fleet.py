@@ -17,7 +17,7 @@ from tests.helpers_api import ITS_CLOCK, QUICK, FakeAPI, stamp
 from tests.rawserver import Bytes, RawServer, Reply, Request, json
 from vpsorg_async import Client, Event, FleetReport, FleetRun, ServerSpec
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._inprocess import InProcessTransport
+from vpsorg_async.sandbox._server.in_process import InProcessTransport
 
 
 COMMANDS = {"start": ("starting", "active"), "stop": ("stopping", "stopped"), "reboot": ("rebooting", "active")}

@@ -11,8 +11,8 @@ import attrs
 import httpx
 
 from vpsorg_async import Client, VPSError
-from vpsorg_async.sandbox._app import BASE_PATH
-from vpsorg_async.sandbox._inprocess import InProcessTransport
+from vpsorg_async.sandbox._api.app import BASE_PATH
+from vpsorg_async.sandbox._server.in_process import InProcessTransport
 
 
 if TYPE_CHECKING:

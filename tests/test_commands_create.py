@@ -8,7 +8,7 @@ import logging
 import anyio
 import pytest
 
-from tests.helpers_api import SPEC, FakeAPI, JumpingClock, client_of, client_over
+from tests.helpers_api import SPEC, FakeAPI, VirtualClock, client_of, client_over
 from tests.rawserver import RawServer, cut, drop, hang, hold, json, raw, text
 from vpsorg_async import (
     APIConnectionError,
@@ -122,7 +122,7 @@ class TestALostAnswer:
         """C1: a listing whose looks fail for some seconds is no reason to give up."""
         server.answer("POST", "/servers/", api.committed(lambda _: drop()))
         server.answer("GET", "/servers/", [json(500, {}), drop(), text(200, "<html>"), api.page])
-        clock = JumpingClock()
+        clock = VirtualClock()
 
         async with client_over(server, clock) as client:
             made = await client.servers.create(**SPEC)
@@ -184,7 +184,7 @@ class TestNone:
         """C3: the server that a replica does not show yet is found when it does."""
         server.answer("POST", "/servers/", api.committed(lambda _: drop()))
         api.unseen = unseen
-        clock = JumpingClock()
+        clock = VirtualClock()
 
         async with client_over(server, clock) as client:
             made = await client.servers.create(**SPEC)
@@ -197,7 +197,7 @@ class TestNone:
         """C3: not found in the time of grace is "not found so far", not "not made"."""
         server.answer("POST", "/servers/", drop())
         api.add(3)
-        clock = JumpingClock()
+        clock = VirtualClock()
 
         async with client_over(server, clock, timeout=timeout) as client:
             error = await create_unknown(client)
@@ -274,7 +274,7 @@ class TestDeadlineAndClosing:
     async def test_without_a_timeout_the_search_ends_too(self, server, api):
         """C5: `timeout=None` bounds neither the try nor the search, but both end."""
         server.answer("POST", "/servers/", hang())
-        clock = JumpingClock()
+        clock = VirtualClock()
 
         async with client_over(server, clock, timeout=None, attempt_timeout=0.2) as client:
             await create_unknown(client)
@@ -822,7 +822,7 @@ class TestForeignServers:
 
     async def test_a_server_made_while_the_post_hung_is_younger_than_the_post(self, server, api):
         """C9: the time that the POST took is not taken for age."""
-        clock = JumpingClock()
+        clock = VirtualClock()
 
         def made(_request):
             api.add_like(SPEC, age=30)

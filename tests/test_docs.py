@@ -34,9 +34,7 @@ def test_a_page_without_marks_is_refused():
         make_tables.written("# How it is built")
 
 
-@pytest.mark.parametrize(
-    "page", [path.name for path in sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])]
-)
+@pytest.mark.parametrize("page", [path.name for path in sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])])
 def test_every_file_that_a_page_names_is_there(page):
     path = ROOT / page if (ROOT / page).exists() else ROOT / "docs" / page
 

@@ -15,6 +15,8 @@ def test_the_wheel_has_the_page_s_files(tmp_path):
     subprocess.run(command, check=True, timeout=120)
 
     (wheel,) = tmp_path.glob("*.whl")
-    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "vpsorg_async" / "sandbox" / "static").iterdir()}
+    there = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "vpsorg_async" / "sandbox" / "_ui" / "static").iterdir()
+    }
     assert len(there) == 3
     assert there <= set(zipfile.ZipFile(wheel).namelist())

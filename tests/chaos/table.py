@@ -33,7 +33,7 @@ from tests.chaos.report import Result, document, problems, split, table, totals
 from tests.chaos.trials import MARGIN_SECONDS, TRIALS, Told, Trial, Truth, classify
 from tests.helpers import ROOT
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._account import FIRST_ID
+from vpsorg_async.sandbox._state.account import FIRST_ID
 
 
 TRIES = {"small": 2, "full": 10}

@@ -17,7 +17,7 @@ import attrs
 import pytest
 
 from tests.helpers import ROOT
-from tests.helpers_api import SPEC, FakeAPI, JumpingClock, client_over
+from tests.helpers_api import SPEC, FakeAPI, VirtualClock, client_over
 from tests.rawserver import Bytes, RawServer, chunked, cut, json
 from vpsorg_async import BadRequestError, Client, InsufficientCreditsError, OutcomeUnknownError, RetryPolicy
 
@@ -199,7 +199,7 @@ async def test_a_refusal_of_a_create_is_unknown_while_its_status_is(refusal, err
     head = refusal.data.index(b"\r\n\r\n") + 4
     FakeAPI(server)
 
-    async with client_over(server, JumpingClock(), timeout=3) as client:
+    async with client_over(server, VirtualClock(), timeout=3) as client:
         for at, reply in cuts(places, refusal):
             server.requests.clear()
             server.answer("POST", "/servers/", reply)
@@ -217,7 +217,7 @@ async def test_a_create_limited_for_now_is_sent_again_where_its_status_came(serv
     head = limited.data.index(b"\r\n\r\n") + 4
     api = FakeAPI(server)
 
-    async with client_over(server, JumpingClock(), timeout=3) as client:
+    async with client_over(server, VirtualClock(), timeout=3) as client:
         for at, reply in cuts(places, limited):
             server.requests.clear()
             api.servers.clear()
@@ -237,7 +237,7 @@ async def test_a_reboot_that_no_look_proves_is_unknown_and_not_sent_again(server
     server.answer("GET", SERVER, DETAIL)
     answer = action("rebooting")
 
-    async with client_over(server, JumpingClock(), timeout=3) as client:
+    async with client_over(server, VirtualClock(), timeout=3) as client:
         await client.servers.get(ID)
         for at, reply in cuts(places, answer):
             server.requests.clear()

@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.forwarder import SPARED, Fate, Forwarder, at_random
 from tests.chaos.invariants import Record, Request, Told, tally, violations
 from tests.chaos.witness import CALL, HEADER, mark
-from tests.helpers_api import SPEC, FakeAPI, JumpingClock
+from tests.helpers_api import SPEC, FakeAPI, VirtualClock
 from tests.proxyserver import ProxyServer
 from tests.rawserver import RawServer, certificates
 from vpsorg_async import Client, RetryPolicy, VPSError
@@ -27,7 +27,7 @@ def client_by_way_of(forwarder, server, **options):
     """Return a client that goes by *forwarder* to a proxy, and whose pauses take no time."""
     url = choose_proxy(f"http://127.0.0.1:{forwarder.port}", None)
     pool = ConnectionPool(lambda: certificates().trust, url, size=options.get("max_connections", 100))
-    return Client._over(pool, JumpingClock(), token="vps_test", base_url=server.base_url, retry=AT_ONCE, **options)
+    return Client._over(pool, VirtualClock(), token="vps_test", base_url=server.base_url, retry=AT_ONCE, **options)
 
 
 @pytest.mark.parametrize("tls", PLACES.values(), ids=PLACES)

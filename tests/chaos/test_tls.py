@@ -24,7 +24,7 @@ import pytest
 import trustme
 
 from tests.chaos.forwarder import SPARED, Fate, Forwarder
-from tests.helpers_api import QUICK, SPEC, FakeAPI, JumpingClock
+from tests.helpers_api import QUICK, SPEC, FakeAPI, VirtualClock
 from tests.rawserver import LoopThread, Peer, RawServer, _server_context, certificates
 from vpsorg_async import APIConnectionError, Client, OutcomeUnknownError
 from vpsorg_async._transport.pool import ConnectionPool
@@ -145,7 +145,7 @@ async def test_a_create_whose_handshake_is_cut_at_any_byte_is_made_once(directio
             server.requests.clear()
             script.fates = [Fate(**{direction: at}, reset=reset)]
             pool = ConnectionPool(lambda: certificates().trust)
-            client = Client._over(pool, JumpingClock(), token=TOKEN, base_url=base_url, retry=QUICK, timeout=5)
+            client = Client._over(pool, VirtualClock(), token=TOKEN, base_url=base_url, retry=QUICK, timeout=5)
 
             async with client:
                 try:

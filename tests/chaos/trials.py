@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
-from vpsorg_async.sandbox._account import FIRST_ID
+from vpsorg_async.sandbox._state.account import FIRST_ID
 from vpsorg_async.sandbox.faults import Fault
 
 

@@ -13,10 +13,10 @@ import attrs
 
 from tests.chaos.invariants import Record, Request, Told
 from vpsorg_async import APIConnectionError, Client, Event, Outcome
-from vpsorg_async.sandbox import _kinds
-from vpsorg_async.sandbox._app import BASE_PATH
-from vpsorg_async.sandbox._delivery import CONNECTION
-from vpsorg_async.sandbox._plan import stage_of
+from vpsorg_async.sandbox._api.app import BASE_PATH
+from vpsorg_async.sandbox.faults import _kinds
+from vpsorg_async.sandbox.faults._injector import stage_of
+from vpsorg_async.sandbox.faults._transmission import CONNECTION
 
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections import Counter
 import anyio
 import pytest
 
-from tests.helpers_api import SPEC, CuttingProxy, JumpingClock, Where, client_of, client_over
+from tests.helpers_api import SPEC, CuttingProxy, VirtualClock, Where, client_of, client_over
 from tests.helpers_fleet import FleetAPI, Hearing, meddled_client, posts_of, specs, states
 from tests.rawserver import RawServer, cut, drop, hang, json
 from vpsorg_async import (
@@ -215,7 +215,7 @@ class TestTimeOfAnItem:
         ids = api.add(3, status="stopped")
         api.slow |= {ids[0], ids[2]}
 
-        async with client_over(server, JumpingClock()) as client:
+        async with client_over(server, VirtualClock()) as client:
             report = await client.fleet(ids).start(timeout=30)
 
         assert states(report) == ["failed", "succeeded", "failed"]
@@ -247,7 +247,7 @@ class TestTimeOfAnItem:
         [key] = api.add(1)
         api.refused[key] = json(204, None)
 
-        async with client_over(server, JumpingClock()) as client:
+        async with client_over(server, VirtualClock()) as client:
             report = await client.fleet([key]).delete(timeout=20)
 
         assert (report[0].state, type(report[0].error)) == ("failed", WaitTimeoutError)
@@ -311,7 +311,7 @@ class TestCreate:
     async def test_one_that_does_not_come_up_is_failed_and_told_of(self, server, api):
         api.slow.add(1)
 
-        async with client_over(server, JumpingClock()) as client:
+        async with client_over(server, VirtualClock()) as client:
             report = await client.fleet.create(specs(1), timeout=30)
 
         assert (report[0].state, type(report[0].error)) == ("failed", WaitTimeoutError)
@@ -369,7 +369,7 @@ class TestCreate:
         """C3: not found so far is not the same as not made."""
         server.answer("POST", "/servers/", drop())
 
-        async with client_over(server, JumpingClock()) as client:
+        async with client_over(server, VirtualClock()) as client:
             report = await client.fleet.create(specs(2), at_once=1, tolerate=0)
 
         assert states(report) == ["unknown", "skipped"]
@@ -381,7 +381,7 @@ class TestCreate:
         server.answer("POST", "/servers/", drop())
         server.answer("GET", "/servers/", json(500, {}))
 
-        async with client_over(server, JumpingClock()) as client:
+        async with client_over(server, VirtualClock()) as client:
             report = await client.fleet.create(specs(2))
 
         assert states(report) == ["unknown", "unknown"]
@@ -447,7 +447,7 @@ class TestCreate:
         api.add_like({**SPEC, "name": "app-1", "plan_id": 2})
         server.answer("POST", "/servers/", drop())
 
-        async with client_over(server, JumpingClock()) as client:
+        async with client_over(server, VirtualClock()) as client:
             report = await client.fleet.create(specs(2))
 
         assert states(report) == ["unknown", "unknown"]

@@ -31,7 +31,7 @@ from vpsorg_async import (
     WaitTimeoutError,
 )
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._account import Event
+from vpsorg_async.sandbox._state.account import Event
 
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.sandbox.conftest import AUTHORIZED
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._openapi import document
+from vpsorg_async.sandbox._openapi.document import document
 
 
 DOCUMENT = document()

@@ -22,8 +22,8 @@ import pytest
 from tests.conftest import BACKENDS
 from vpsorg_async import Client, PollPolicy, StateConflictError, VPSError, WaitTimeoutError
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._app import BASE_PATH
-from vpsorg_async.sandbox._inprocess import InProcessTransport
+from vpsorg_async.sandbox._api.app import BASE_PATH
+from vpsorg_async.sandbox._server.in_process import InProcessTransport
 
 
 pytestmark = pytest.mark.anyio

@@ -28,7 +28,7 @@ from vpsorg_async import Client, PollPolicy, RetryPolicy, WaitTimeoutError
 from vpsorg_async._errors import RateLimitError, ServerError
 from vpsorg_async._request.rate_control import FIRST_BURST, SILENCE, SLOWEST, RateControl
 from vpsorg_async._request.retry_budget import RetryBudget
-from vpsorg_async.sandbox._clock import JumpingClock
+from vpsorg_async.sandbox._clocks.virtual import VirtualClock
 
 
 pytestmark = pytest.mark.anyio
@@ -300,7 +300,7 @@ class TestPaceOfAClient:
     )
     async def test_a_thousand_calls_at_ten_a_second_all_succeed(self, counting, connections, latency):
         """R8: however the API counts, at most 2 requests a call, and 30 in a second once it said "too many"."""
-        clock = JumpingClock()
+        clock = VirtualClock()
         api = LimitedApi(clock, counting, latency)
         client = Client._over(
             api, clock, token="t", base_url="https://api.example", timeout=180, max_connections=connections
@@ -346,7 +346,7 @@ class TestPaceOfAClient:
     @pytest.mark.heavy
     async def test_an_api_without_a_limit_is_not_held_up(self):
         """R8: the care of a fresh client costs a few round trips and no more."""
-        clock = JumpingClock()
+        clock = VirtualClock()
         api = LimitedApi(clock, "bucket", 0.1)
         api._takes = lambda now: True
         client = Client._over(api, clock, token="t", base_url="https://api.example")
@@ -377,7 +377,7 @@ class TestLooks:
     @pytest.mark.heavy
     async def test_the_last_pages_are_reached_although_a_look_is_more_than_a_second_takes(self):
         """Also by looks so far apart that the pause after the last one's 429 is long over."""
-        api = LimitedList(JumpingClock(), "bucket", 0.05)
+        api = LimitedList(VirtualClock(), "bucket", 0.05)
 
         done, now = await self.waited(api, poll=PollPolicy(minimum=10, maximum=30))
 
@@ -386,7 +386,7 @@ class TestLooks:
 
     async def test_the_last_pages_are_reached_although_each_look_is_refused_on_its_way(self):
         """One call in eight is answered 429: a look goes on where it was refused."""
-        api, numbers = LimitedList(JumpingClock(), "bucket", 0.05), itertools.count(1)
+        api, numbers = LimitedList(VirtualClock(), "bucket", 0.05), itertools.count(1)
         api._takes = lambda _now: next(numbers) % 8
 
         done, now = await self.waited(api, poll=PollPolicy(), count=100)
@@ -395,7 +395,7 @@ class TestLooks:
         assert now < 400
 
     async def test_who_has_been_seen_does_not_wait_for_the_pause_that_a_later_page_asks_for(self):
-        clock, seen = JumpingClock(), {}
+        clock, seen = VirtualClock(), {}
         api = SecondPageRefused(clock, retry_after=30, times=1)
         client = Client._over(api, clock, token="t", base_url="https://api.example")
 
@@ -412,7 +412,7 @@ class TestLooks:
         assert max(seen.values()) < 60
 
     async def test_a_refusal_that_is_longer_than_somebody_has_time_for_ends_the_look_with_what_it_has_shown(self):
-        clock, ended = JumpingClock(), {}
+        clock, ended = VirtualClock(), {}
         api = SecondPageRefused(clock, retry_after=600)
         client = Client._over(api, clock, token="t", base_url="https://api.example")
 

@@ -1,4 +1,4 @@
-"""One sandbox, asked in three ways: httpx's own ASGI transport, ours, and a real socket."""
+"""Fixtures: a sandbox that is reached by httpx's ASGI transport, by our own, and by a socket."""
 
 from __future__ import annotations
 
@@ -6,11 +6,69 @@ import httpx
 import pytest
 
 from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._inprocess import InProcessTransport
+from vpsorg_async.sandbox._server.in_process import InProcessTransport
 from vpsorg_async.sandbox.faults import Fault
 
 
 AUTHORIZED = {"Authorization": "Bearer vps_sandbox"}
+FIRST, SECOND = "bfd2c9b7-8f51-5762-9984-ed91b29ba24e", "f867ed2d-427b-533d-8f66-3085e7473ffd"
+"""The UUIDs of the two documented servers."""
+
+DETAIL = {
+    "id": 12345,
+    "name": "web-server-01",
+    "hostname": "web01.example.com",
+    "status": "active",
+    "ip_address": "203.0.113.10",
+    "ipv6_address": "2001:0db8::1",
+    "location": "us-west",
+    "plan": {"id": 1, "name": "Standard VPS", "vcpus": 2, "memory": 4096, "storage": 80, "bandwidth": 2048},
+    "os": {"id": 5, "name": "Ubuntu 22.04 LTS"},
+    "backups_enabled": True,
+    "created_at": "2025-01-10T14:30:00Z",
+    "updated_at": "2025-01-16T15:45:00Z",
+}
+LISTED = {
+    "count": 2,
+    "results": [
+        {
+            "id": 12345,
+            "name": "web-server-01",
+            "hostname": "web01.example.com",
+            "status": "active",
+            "ip_address": "203.0.113.10",
+            "location": "us-west",
+            "plan": {"id": 1, "name": "Standard VPS", "vcpus": 2, "memory": 4096, "storage": 80},
+            "os": {"id": 5, "name": "Ubuntu 22.04 LTS"},
+            "created_at": "2025-01-10T14:30:00Z",
+            "updated_at": "2025-01-15T10:20:00Z",
+        },
+        {
+            "id": 12346,
+            "name": "db-server-01",
+            "hostname": "db01.example.com",
+            "status": "active",
+            "ip_address": "203.0.113.11",
+            "location": "us-east",
+            "plan": {"id": 2, "name": "Performance VPS", "vcpus": 4, "memory": 8192, "storage": 160},
+            "os": {"id": 3, "name": "Debian 12"},
+            "created_at": "2025-01-12T09:15:00Z",
+            "updated_at": "2025-01-16T08:45:00Z",
+        },
+    ],
+}
+SPEC = {
+    "name": "web-server-02",
+    "plan_id": 1,
+    "os_id": 5,
+    "location": "us-west",
+    "hostname": "web02.example.com",
+    "ssh_key_id": 3,
+    "backups_enabled": True,
+}
+ENOUGH = 300.0
+"""Every command has ended after so many seconds."""
+
 MAKE = {
     "delay": lambda **rule: Fault.delay(2, **rule),
     "drop": Fault.drop,
@@ -32,7 +90,7 @@ MAKE = {
 
 @pytest.fixture
 def sandbox():
-    """Return a sandbox with the documentation's two servers, whose time stands still."""
+    """Return a sandbox with the two documented servers, whose time stands still."""
     sandbox = Sandbox(servers=2)
     sandbox.freeze()
     return sandbox
@@ -53,7 +111,7 @@ async def api(request, sandbox, anyio_backend):
 
 @pytest.fixture
 def moving_sandbox():
-    """Return a sandbox with the documentation's two servers, whose time passes."""
+    """Return a sandbox with the two documented servers, whose time passes."""
     return Sandbox(servers=2)
 
 
@@ -65,7 +123,7 @@ def in_process(sandbox):
 
 @pytest.fixture(params=["in-process", "socket"])
 async def moving_api(request, moving_sandbox, anyio_backend):
-    """Give an httpx client of it, with its token; on the socket its seconds are hundredths."""
+    """Give an httpx client of it, with its token; on the socket its time runs 100 times as fast."""
     if request.param == "in-process":
         async with in_process(moving_sandbox) as client:
             yield client

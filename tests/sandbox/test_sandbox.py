@@ -1,14 +1,11 @@
-"""The sandbox from the outside: its client, its serving, its command."""
+"""The class Sandbox: its client, its arguments, its accounts and its time."""
 
 from __future__ import annotations
 
-import os
+import pickle
 import random
-import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 
 import anyio
@@ -18,8 +15,8 @@ import pytest
 from tests.helpers import ROOT
 from tests.sandbox.conftest import AUTHORIZED
 from vpsorg_async import RetryPolicy
-from vpsorg_async.sandbox import Sandbox
-from vpsorg_async.sandbox._inprocess import InProcessTransport
+from vpsorg_async.sandbox import Call, Sandbox
+from vpsorg_async.sandbox._server.in_process import InProcessTransport
 
 
 pytestmark = pytest.mark.anyio
@@ -34,10 +31,21 @@ def slow_seed():
     )
 
 
+@pytest.mark.parametrize("public", [Sandbox, Call])
+def test_a_public_class_is_known_by_its_public_place(public):
+    assert f"{public.__module__}.{public.__qualname__}" == f"vpsorg_async.sandbox.{public.__name__}"
+
+
+def test_a_pickled_call_is_equal_to_the_original():
+    call = Call(method="GET", path="/servers/", query={"page": "2"}, json=None, status=200, at=5.0)
+
+    assert pickle.loads(pickle.dumps(call)) == call
+
+
 class TestClient:
     @pytest.mark.heavy
     async def test_a_wait_of_five_minutes_takes_no_time(self):
-        """Well under 0.2 s: of this thread's own, the fastest of three, as the machine may have more to do."""
+        """The fastest of three takes less than 0.2 s of this thread's CPU time."""
         took, real = [], time.perf_counter()
         for _ in range(3):
             sandbox = Sandbox(seed=slow_seed())
@@ -53,7 +61,7 @@ class TestClient:
         assert time.perf_counter() - real < 20
 
     async def test_it_takes_a_client_s_options(self):
-        """Another account's token, for one."""
+        """One of them is the token of another account."""
         sandbox = Sandbox(servers=1)
         sandbox.add_account("vps_other")
         async with sandbox.client(token="vps_other", timeout=5) as client:
@@ -64,14 +72,17 @@ class TestClient:
         with pytest.raises(TypeError) as caught:
             Sandbox().client(**{name: None})
 
-        assert str(caught.value) == f"client() takes no {name}: this client works without a network; serve() has one"
+        assert str(caught.value) == (
+            f"client() does not accept {name}, because this client uses no network; "
+            "for that, make a Client of the URL that serve() gives"
+        )
 
     @pytest.mark.parametrize("name", ["clock", "time_out"])
     async def test_what_is_no_option_of_a_client_is_named(self, name):
         with pytest.raises(TypeError) as caught:
             Sandbox().client(**{name: None})
 
-        assert str(caught.value) == f"client() takes the options of Client, and {name} is none of them"
+        assert str(caught.value) == f"client() accepts the options of Client, and {name} is not one of them"
 
     async def test_it_takes_all_the_others(self):
         options = {
@@ -89,27 +100,31 @@ class TestClient:
             assert len(await client.servers.list()) == 1
 
     async def test_there_is_none_while_time_is_real(self):
-        """Its waits would be over before anything has happened."""
+        """Its waits would end before anything has happened."""
         sandbox = Sandbox()
         async with sandbox.serve():
             with pytest.raises(RuntimeError) as caught:
                 sandbox.client()
 
-        assert str(caught.value) == ("the sandbox is being served: give a Client its base URL, or leave serve() first")
+        assert str(caught.value) == "the sandbox is being served: make a Client of its base URL, or leave serve() first"
 
 
 REFUSED = [
-    ({"servers": -1}, ValueError, "servers=-1: give 0 or more"),
-    ({"servers": 1.0}, TypeError, "servers takes a whole number, not 1.0"),
-    ({"servers": True}, TypeError, "servers takes a whole number, not True"),
-    ({"credits": -1}, ValueError, "credits=-1: give 0 or more"),
-    ({"credits": "5"}, TypeError, "credits takes a whole number, not '5'"),
-    ({"quota": -1}, ValueError, "quota=-1: give 0 or more"),
-    ({"quota": True}, TypeError, "quota takes a whole number, not True"),
-    ({"seed": "7"}, TypeError, "seed takes a whole number, not '7'"),
-    ({"seed": None}, TypeError, "seed takes a whole number, not None"),
+    ({"servers": -1}, ValueError, "servers=-1: must be 0 or more"),
+    ({"servers": 1.0}, TypeError, "servers must be a whole number, not 1.0"),
+    ({"servers": True}, TypeError, "servers must be a whole number, not True"),
+    ({"credits": -1}, ValueError, "credits=-1: must be 0 or more"),
+    ({"credits": "5"}, TypeError, "credits must be a whole number, not '5'"),
+    ({"quota": -1}, ValueError, "quota=-1: must be 0 or more"),
+    ({"quota": True}, TypeError, "quota must be a whole number, not True"),
+    ({"seed": "7"}, TypeError, "seed must be a whole number, not '7'"),
+    ({"seed": None}, TypeError, "seed must be a whole number, not None"),
     *(
-        ({"token": token}, ValueError, "token must be visible ASCII without a space, and not empty (it is not shown)")
+        (
+            {"token": token},
+            ValueError,
+            "token must be visible ASCII without spaces, and not empty (its value is not shown)",
+        )
         for token in ("", "a b", " ", "a\n", "a\x00", "é")
     ),
     ({"token": 7}, TypeError, "token must be a str, not int"),
@@ -142,23 +157,21 @@ class TestArguments:
 
 class TestAccounts:
     async def test_a_token_opens_one_account(self):
-        """What cannot be meant is refused."""
+        """Contradictory arguments are refused."""
         sandbox = Sandbox()
         with pytest.raises(ValueError) as twice:
             sandbox.add_account("vps_sandbox")
         with pytest.raises(ValueError) as credit:
             sandbox.add_account("vps_reader", credits=5, read_only=True)
 
-        assert str(twice.value) == "this token opens an account already"
-        assert (
-            str(credit.value) == "credits and quota belong to an account of its own; leave them out with read_only=True"
-        )
+        assert str(twice.value) == "this token already opens an account; use another token"
+        assert str(credit.value) == "a read-only token uses an existing account: leave out credits and quota"
 
 
 class TestHammering:
     @pytest.mark.heavy
     async def test_twenty_clients_hammer_one_server(self):
-        """X5: for a minute; every command accepted and every status seen is one that the table allows."""
+        """X5: during a minute, the table allows every accepted command and every status that a client sees."""
         sandbox = Sandbox(servers=1)
         clock = sandbox._clock
         chance = random.Random(5)
@@ -188,7 +201,7 @@ class TestHammering:
 
 
 def history_of(log):
-    """Return when which command led to which status, having checked each against the documented table."""
+    """Return the times, commands and statuses of a log, after a check against the documented table."""
     moves = {"start": ("stopped", "starting", "active"), "stop": ("active", "stopping", "stopped")}
     moves["reboot"] = ("active", "rebooting", "active")
     history = [(0.0, None, "active")]
@@ -204,72 +217,9 @@ def history_of(log):
     return history
 
 
-class TestServing:
-    async def test_time_runs_with_real_time(self):
-        """Times the speed, and goes on afterwards from where it was."""
-        sandbox = Sandbox(servers=1)
-        async with sandbox.serve(speed=1e6) as base_url, httpx.AsyncClient(headers=AUTHORIZED) as client:
-            first = await client.get(f"{base_url}/servers/")
-            await client.get(f"{base_url}/servers/")
-            sandbox.advance(10)
-        calls = sandbox.calls
-
-        assert first.status_code == 200
-        assert 0 < calls[0].at < calls[1].at
-        assert sandbox._clock.now() >= calls[1].at + 10
-
-    async def test_it_ends_with_its_thread_and_its_port(self):
-        """Also when the body raises or is cancelled."""
-        sandbox = Sandbox()
-        for ending in (None, KeyError, "cancel"):
-            with anyio.CancelScope() as scope:
-                try:
-                    async with sandbox.serve() as base_url:
-                        port = httpx.URL(base_url).port
-                        if ending == "cancel":
-                            scope.cancel()
-                            await anyio.sleep(10)
-                        elif ending:
-                            raise ending
-                except KeyError:
-                    pass
-            assert [thread for thread in threading.enumerate() if thread.name == "vpsorg-sandbox"] == []
-            with socket.create_server(("127.0.0.1", port)):
-                pass
-
-    async def test_one_cancelled_before_it_began_leaves_nothing(self):
-        """Neither a thread nor a sandbox that thinks it is served."""
-        sandbox = Sandbox()
-        with anyio.CancelScope() as scope:
-            scope.cancel()
-            async with sandbox.serve():
-                pass
-
-        async with sandbox.serve() as base_url:
-            assert base_url.startswith("http://127.0.0.1:")
-
-    async def test_it_is_served_once_at_a_time(self):
-        """And a port that is taken is an OSError."""
-        sandbox = Sandbox()
-        async with sandbox.serve() as base_url:
-            with pytest.raises(RuntimeError) as caught:
-                await sandbox.serve().__aenter__()
-            with pytest.raises(OSError, match="in use"):
-                await Sandbox().serve(httpx.URL(base_url).port).__aenter__()
-
-        assert str(caught.value) == "the sandbox is being served already"
-
-    def test_it_can_be_served_without_an_event_loop(self):
-        """With a plain `with`."""
-        with Sandbox(servers=3).serve() as base_url:
-            answer = httpx.get(f"{base_url}/servers/", headers=AUTHORIZED)
-
-        assert answer.json()["count"] == 3
-
-
 class TestFrozenClient:
     async def test_freezing_while_served_stops_time_there_too(self):
-        """`advance` moves it."""
+        """Only `advance` moves it."""
         sandbox = Sandbox(servers=1)
         async with sandbox.serve(speed=1000) as base_url, httpx.AsyncClient(headers=AUTHORIZED) as client:
             sandbox.freeze()
@@ -280,32 +230,6 @@ class TestFrozenClient:
 
         first, second, third = (call.at for call in sandbox.calls)
         assert (second, third) == (first, first + 7)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_it_is_interrupted(number):
-    options = ["--port", "0", "--speed", "60", "--token", "vps_mine", "--servers", "3", "--credits", "1"]
-    command = ["-W", "error", "-m", "vpsorg_async.sandbox", *options]
-    environment = os.environ | {"PYTHONDEVMODE": "1"}
-    with subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        base_url = process.stdout.readline().strip()
-        answer = httpx.get(f"{base_url}/servers/", headers={"Authorization": "Bearer vps_mine"})
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=30)
-
-    assert (answer.json()["count"], output, errors, process.returncode) == (3, "", "", 0)
-
-
-@pytest.mark.parametrize("argument", ["--speed=0", "--speed=nan", "--servers=-1", "--port=99999"])
-def test_the_command_refuses_what_cannot_be(argument):
-    result = subprocess.run(
-        [sys.executable, "-m", "vpsorg_async.sandbox", argument], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-
-    assert result.returncode in {1, 2}
-    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])

@@ -1,11 +1,11 @@
-"""The API itself, offline: for tests, demos, and trying things that would cost money."""
+"""Provide the VPS.org servers API offline, for tests, demos and trials that would otherwise cost money."""
 
 from __future__ import annotations
 
 
 try:
-    from ._backend import Call
     from ._sandbox import Sandbox
+    from ._state.calls import Call
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
         raise
@@ -15,3 +15,6 @@ except ModuleNotFoundError as error:
 
 
 __all__ = ["Call", "Sandbox"]
+
+# Their public place: the name by which a pickle and an error message know them.
+Call.__module__ = Sandbox.__module__ = __name__

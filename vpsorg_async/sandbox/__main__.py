@@ -1,4 +1,4 @@
-"""`python -m vpsorg_async.sandbox`: serve the sandbox until it is interrupted; prints its base URL."""
+"""Run `python -m vpsorg_async.sandbox`: serve the sandbox until it is interrupted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._faultsfile import read_faults
 from ._sandbox import Sandbox
+from .faults._toml import read_faults
 
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; return the exit status."""
+    """Print the base URL, serve until SIGINT or SIGTERM, and return the exit status."""
     options = _parser().parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
-        # In a shell's background SIGINT is ignored unless this asks for it.
+        # A background process of a shell ignores SIGINT without this.
         signal.signal(number, signal.default_int_handler)
     try:
         with contextlib.suppress(KeyboardInterrupt):
@@ -44,7 +44,7 @@ def _serve(options: argparse.Namespace) -> None:
         state=options.state,
         quota=options.quota,
     )
-    # In this order, as a read-only token may be one that opens an account already.
+    # In this order, because a read-only token may be one that has an account already.
     for token in options.account:
         sandbox.add_account(token, credits=options.credits, quota=options.quota)
     for token in options.read_only:
@@ -59,44 +59,77 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m vpsorg_async.sandbox", description="VPS.org's servers API, offline."
+        prog="python -m vpsorg_async.sandbox",
+        description="Serve the VPS.org servers API offline, and print its base URL. Stop it with Ctrl-C.",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8800, help="0 is one that is free (default: %(default)s)")
-    parser.add_argument("--speed", type=_speed, default=1.0, help="seconds of the sandbox in a real one (default: 1)")
-    parser.add_argument("--token", default="vps_sandbox", help="opens the first account (default: %(default)s)")
-    parser.add_argument(
-        "--account", metavar="TOKEN", action="append", default=[], help="opens one more, empty; may be given again"
+    _add_server_options(parser.add_argument_group("server"))
+    _add_account_options(parser.add_argument_group("accounts"))
+    _add_behaviour_options(parser.add_argument_group("behaviour"))
+    return parser
+
+
+def _add_server_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    group.add_argument(
+        "--port", type=int, default=8800, help="the port to listen on; 0 chooses a free port (default: %(default)s)"
     )
-    parser.add_argument(
+    group.add_argument(
+        "--speed", type=_speed, default=1.0, help="how many times faster than real time its time passes (default: 1)"
+    )
+
+
+def _add_account_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--token", default="vps_sandbox", help="the token of the first account (default: %(default)s)")
+    group.add_argument(
+        "--account",
+        metavar="TOKEN",
+        action="append",
+        default=[],
+        help="add an empty account with this token; may be repeated",
+    )
+    group.add_argument(
         "--read-only",
         metavar="TOKEN",
         action="append",
         default=[],
-        help="is answered 403 to changes: a token from above, or another for the first account; may be given again",
+        help="refuse changes by this token with 403: a token from above, or a second one for the first account; "
+        "may be repeated",
     )
-    parser.add_argument("--servers", type=_number, default=0, help="the first account's at first (default: 0)")
-    parser.add_argument("--credits", type=_number, help="how many each account may create (default: no end)")
-    parser.add_argument("--quota", type=_number, help="how many each account may have at once (default: no end)")
-    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
-    parser.add_argument(
-        "--state", metavar="FILE", help="keep the accounts in this file, by their order: give them in the same again"
+    group.add_argument(
+        "--servers",
+        type=_number,
+        default=0,
+        help="how many servers the first account has at the start (default: 0)",
     )
-    parser.add_argument("--faults", metavar="FILE", type=Path, help="what goes wrong: TOML, a table [[fault]] for each")
-    return parser
+    group.add_argument("--credits", type=_number, help="how many servers each account may create (default: no limit)")
+    group.add_argument(
+        "--quota", type=_number, help="how many servers each account may have at once (default: no limit)"
+    )
+    group.add_argument(
+        "--state",
+        metavar="FILE",
+        help="keep the accounts in this file, by their order: give the tokens in the same order again",
+    )
+
+
+def _add_behaviour_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--seed", type=int, default=0, help="the seed of every random choice (default: 0)")
+    group.add_argument(
+        "--faults", metavar="FILE", type=Path, help="inject the faults in this TOML file, one [[fault]] table for each"
+    )
 
 
 def _speed(text: str) -> float:
     speed = float(text)
     if not 0 < speed < math.inf:
-        raise argparse.ArgumentTypeError("a speed is a number above 0")
+        raise argparse.ArgumentTypeError(f"{text} is not a speed: give a finite number above 0")
     return speed
 
 
 def _number(text: str) -> int:
     number = int(text)
     if number < 0:
-        raise argparse.ArgumentTypeError("a number of at least 0 is wanted")
+        raise argparse.ArgumentTypeError(f"{text} is negative: give 0 or more")
     return number
 
 

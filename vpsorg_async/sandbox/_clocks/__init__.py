@@ -1,0 +1,1 @@
+"""The clocks that the sandbox can run on."""

@@ -1,0 +1,1 @@
+"""The state of the sandbox: accounts, their events, and what can be ordered."""
