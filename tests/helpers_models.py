@@ -66,5 +66,24 @@ def exact(data: Any) -> str:
     return json.dumps(data, sort_keys=True)
 
 
+LISTED = contract("list")["results"][0]
+NEARLY_LISTED = st.builds(
+    lambda changed, plan, system, gone: {
+        name: value
+        for name, value in {
+            **LISTED,
+            "plan": {**LISTED["plan"], **plan},
+            "os": {**LISTED["os"], **system},
+            **changed,
+        }.items()
+        if name not in gone
+    },
+    st.dictionaries(KEYS, JSON, max_size=2),
+    st.dictionaries(KEYS, JSON, max_size=1),
+    st.dictionaries(KEYS, JSON, max_size=1),
+    st.lists(st.sampled_from([*LISTED]), max_size=1),
+)
+
+
 def is_data(field: attrs.Attribute[Any], value: Any) -> bool:
     return not field.name.startswith("_") and not isinstance(value, datetime)

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from tests.helpers_models import (
     FIELDS,
     JSON,
-    KEYS,
+    LISTED,
     MISFITS,
+    NEARLY_LISTED,
     OBJECTS,
     ODD,
     WITH_ID,
-    contract,
     exact,
     is_data,
 )
@@ -34,27 +34,6 @@ from vpsorg_async._models import (
     ResourceUsage,
     Server,
     ServerStatus,
-)
-
-
-LISTED = contract("list")["results"][0]
-
-
-NEARLY_LISTED = st.builds(
-    lambda changed, plan, system, gone: {
-        name: value
-        for name, value in {
-            **LISTED,
-            "plan": {**LISTED["plan"], **plan},
-            "os": {**LISTED["os"], **system},
-            **changed,
-        }.items()
-        if name not in gone
-    },
-    st.dictionaries(KEYS, JSON, max_size=2),
-    st.dictionaries(KEYS, JSON, max_size=1),
-    st.dictionaries(KEYS, JSON, max_size=1),
-    st.lists(st.sampled_from([*LISTED]), max_size=1),
 )
 
 

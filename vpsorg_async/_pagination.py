@@ -13,7 +13,7 @@ from ._endpoints import LIST_PATH, list_page
 from ._errors import APITimeoutError, BadRequestError, NotFoundError, ResponseError
 from ._events import logger
 from ._page_plan import LIST_REQUEST, ListPass, PageRead, unusable
-from ._polling.schedule import Size
+from ._polling.entry import Size
 from ._request import codec
 
 

@@ -30,8 +30,8 @@ from ._models import (
 )
 from ._pagination import Listing, ServerList
 from ._policies import NOT_GIVEN, NotGivenType, PollPolicy
+from ._polling.entry import PollEntry, expiry
 from ._polling.lifecycle import LASTING, TRANSITIONS, Goal, Observation
-from ._polling.schedule import expiry
 from ._polling.waiting import OnChange, Wait
 from ._polling.watching import ServerWatch
 from ._request.call import Call, CallOptions, CallState
@@ -399,11 +399,13 @@ class Servers:
         deadline = math.inf if seconds is None else began + seconds
         return Wait(
             server_id=server_id,
-            keys=frozenset({str(server_id)}),
-            interval=poll.interval,
-            began=began,
-            deadline=deadline,
-            expires=expiry(began, deadline, parts.coordinator.attempt_timeout),
+            entry=PollEntry(
+                keys=frozenset({str(server_id)}),
+                interval=poll.interval,
+                began=began,
+                deadline=deadline,
+                expires=expiry(began, deadline, parts.coordinator.attempt_timeout),
+            ),
             goal=goal,
             policy=poll,
             coordinator=parts.coordinator,

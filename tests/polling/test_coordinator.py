@@ -266,17 +266,19 @@ class TestComingAndGoing:
 
     async def test_a_look_begun_before_the_wait_is_not_heard_by_it(self, server, api):
         """W17: what was asked before the wait began may be older than what it waits for."""
-        limiter = server.gate()
-        told_by_id(server, _7=[hold(json(200, detail(7)), limiter), "stopped", "active"])
+        first, second = server.gate(), server.gate()
+        stopped = hold(json(200, detail(7, status="stopped")), second)
+        told_by_id(server, _7=[hold(json(200, detail(7)), first), stopped, "active"])
 
         async with among(client_of(server)) as waits:
             waits.begin(7, name="early")
             await server.arrived(1, "GET", ONE)
             waits.begin(7, name="late", poll=PollPolicy(minimum=0.2, maximum=0.2))
             await server.arrived(2, "GET", ONE)
-            limiter.open()
+            first.open()
             await waits.have_ended("early")
             ended = dict(waits.ends)
+            second.open()
 
         assert ended == {"early": "active"}
         assert waits.ends == {"early": "active", "late": "active"}
@@ -310,8 +312,8 @@ class TestComingAndGoing:
             coordinator = client._context.coordinator
             left = (
                 coordinator._leader,
-                coordinator._followers,
-                coordinator._schedule._ready,
+                coordinator._subscribers._waits,
+                coordinator._schedule._attending,
                 coordinator._schedule.next_at,
             )
             waits.begin(3, name="after")

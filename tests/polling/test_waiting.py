@@ -132,7 +132,7 @@ class TestGoal:
 
         assert str(caught.value) == (
             "server 7 did not become starting within 10 s: it was last seen active, for 0 s "
-            "(seen: stopped -> active); starting passes quickly, and may have passed between two looks"
+            "(seen: stopped -> active); starting passes quickly, and may have passed between two polls"
         )
 
     async def test_a_missed_status_after_a_command_that_never_took_effect(self, server):
@@ -147,7 +147,7 @@ class TestGoal:
 
         assert str(caught.value).endswith(
             "; the start that the API accepted 0 s ago never took effect"
-            "; starting passes quickly, and may have passed between two looks"
+            "; starting passes quickly, and may have passed between two polls"
         )
 
 

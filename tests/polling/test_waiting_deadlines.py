@@ -41,7 +41,7 @@ class TestDeadline:
             seen = await client.servers.get(7)
 
         assert 0.5 <= took < 3
-        assert str(caught.value).endswith("; the last look failed: no answer came in time")
+        assert str(caught.value).endswith("; the last poll failed: no answer came in time")
         assert isinstance(caught.value.__cause__, APITimeoutError)
         assert (seen.status, made_looks(server)) == ("active", 3 if seen_before else 2)
 
@@ -124,7 +124,7 @@ class TestOneLook:
                 await client.servers.wait_until(7, status="active", timeout=0)
 
         assert str(caught.value).startswith(
-            "server 7 did not become active within 0 s: it was never seen; the last look"
+            "server 7 did not become active within 0 s: it was never seen; the last poll"
         )
         assert made_looks(server) == 1
 

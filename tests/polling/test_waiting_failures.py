@@ -185,7 +185,7 @@ class TestFailedLooks:
                 await client.servers.wait_until(7, status="active", timeout=10, poll=TWICE)
 
         assert isinstance(caught.value.__cause__, ServerError)
-        assert "it was last seen stopped, for 10 s; the last look failed: GET /servers/7/" in str(caught.value)
+        assert "it was last seen stopped, for 10 s; the last poll failed: GET /servers/7/" in str(caught.value)
 
 
 class TestRetryAfter:

@@ -625,7 +625,7 @@ class TestSlowConsumer:
                 await take(quick, 1)
                 del api.servers[key]
                 await take(quick, 1)
-            kept = (len(slow._sightings._sights), len(slow._sightings._changed))
+            kept = (len(slow._changes._watched), len(slow._changes._changed))
             api.servers[1]["status"] = "stopped"
             changes = await take(slow, 1)
 
@@ -663,7 +663,7 @@ class TestInterval:
 class TestEnds:
     def left(self, client):
         coordinator = client._context.coordinator
-        return (coordinator._schedule._ready, coordinator._leader, client._context.lifetime._scopes)
+        return (coordinator._schedule._attending, coordinator._leader, client._context.lifetime._scopes)
 
     async def test_after_break_nothing_is_left(self, server, api):
         """No task, nobody who looks, nothing on the wire; forgotten as soon as nobody holds it."""
@@ -677,7 +677,7 @@ class TestEnds:
             left = self.left(client)
             del change
             gc.collect()
-            watchers = len(client._context.coordinator._watchers)
+            watchers = len(client._context.coordinator._subscribers._watches)
             assert tasks() == before
 
         assert left == ({}, None, set())

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers import action, detail, listed, page
-from tests.test_models import JSON, NEARLY_LISTED, OBJECTS, contract
+from tests.helpers_models import JSON, NEARLY_LISTED, OBJECTS, contract
 from vpsorg_async import _errors
 from vpsorg_async._errors import APIStatusError, ResponseError
 from vpsorg_async._models import Action, Server, ServerRef, ServerStatus

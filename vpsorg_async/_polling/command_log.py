@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from .._models import ServerStatus
+from .admission import Record
 from .lifecycle import Command, Observation, took_effect
 
 
@@ -26,36 +27,28 @@ CAPACITY = 20_000
 """Servers that are remembered, the newest (assumed: what an account can have, and some 10 MB)."""
 
 
-# Looked up once: a member of an enum is slow to find.
+# Looked up once, because looking up a member of an enum is slow.
 _ACTIVE = ServerStatus.ACTIVE
 
 
 @attrs.define(eq=False)
 class _Entry:
-    # When an observation that showed it first had ended.
-    first_seen: float | None = None
-    last_began: float = 0.0
-    last_ended: float = 0.0
-    last_updated_at: datetime | None = None
-    newest_updated_at: datetime | None = None
-    # Whether the last GET said 404.
-    gone: bool = False
-    # Changes of ours on the wire, and when the last one that was had been answered.
+    """What is remembered of one server."""
+
+    record: Record = attrs.field(factory=Record)
+    # `updated_at` of the newest observation if that showed the server active, else `None`.
+    active_at: datetime | None = None
+    # The number of changes of ours on the wire, and when the last one had been answered.
     changing: int = 0
     changed: float = -1.0
 
-    def see(self, server: Server, began: float, ended: float) -> bool:
-        """Take in *server* as an observation shows it; return whether that is as new as what was read before."""
-        if self.first_seen is None:
-            self.first_seen = ended
-        if server.updated_at is not None:
-            if self.newest_updated_at is not None and server.updated_at < self.newest_updated_at:
-                return False
-            self.newest_updated_at = server.updated_at
-        if began >= self.last_began:
-            self.last_began, self.last_ended = began, ended
-            # Only of a server at rest: the end of what is under way moves it, also after a command was sent.
-            self.last_updated_at = server.updated_at if server.status == _ACTIVE else None
+    def admit(self, server: Server | None, began: float, ended: float, *, listed: bool) -> bool:
+        """Learn from an observation, and return whether it was believed."""
+        if not self.record.admit(server, began, ended, listed=listed):
+            return False
+        # Only of a server at rest: the end of a transition moves `updated_at`, also after a command was sent.
+        at_rest = server is not None and server.status == _ACTIVE
+        self.active_at = server.updated_at if server is not None and at_rest else None
         return True
 
 
@@ -109,8 +102,8 @@ class CommandLog:
         """
         key = str(server_id)
         entry = self._entry(key)
-        untouched = not entry.changing and entry.last_began > entry.changed
-        baseline = entry.last_updated_at if untouched and entry.last_ended <= now else None
+        untouched = not entry.changing and entry.record.began > entry.changed
+        baseline = entry.active_at if untouched and entry.record.ended <= now else None
         change = Change(server_id, now, baseline)
         if name is not None:
             change.own = Command(name=name, began=now, answered=math.inf, baseline=baseline)
@@ -152,7 +145,7 @@ class CommandLog:
         self._created.add(key)
         entry = self._entry(key)
         entry.changed = command.answered
-        command = attrs.evolve(command, seen=entry.first_seen is not None)
+        command = attrs.evolve(command, seen=entry.record.first_seen is not None)
         self._remember(key, Change(server.id, command.began, own=command))
 
     def is_ours(self, server: Server, *, since: float) -> bool:
@@ -162,7 +155,8 @@ class CommandLog:
         """
         key = str(server.id)
         entry = self._entries.get(key)
-        seen_before = entry is not None and entry.first_seen is not None and entry.first_seen <= since
+        first_seen = None if entry is None else entry.record.first_seen
+        seen_before = first_seen is not None and first_seen <= since
         return key not in self._created and not seen_before
 
     def pending(self, server_id: int | str) -> Change | None:
@@ -172,34 +166,35 @@ class CommandLog:
     def is_gone(self, server_id: int | str) -> bool:
         """Return whether the last GET said that there is no such server."""
         entry = self._entries.get(str(server_id))
-        return entry is not None and entry.gone
+        return entry is not None and entry.record.gone
 
     def admit(self, server_id: int | str, observation: Observation) -> bool:
-        """Take an observation in; return whether it is as new as what was read before, by `updated_at`.
+        """Learn from an observation if it is not out of date, and return whether it was believed.
 
-        A command that the observation shows the effect of is pending no more.
+        A command whose effect the observation shows is pending no more.
         """
-        key = str(server_id)
-        entry, server, change = self._entry(key), observation.server, self.pending(key)
+        key, server = str(server_id), observation.server
+        entry = self._entry(key)
+        believed = entry.admit(server, observation.began, observation.ended, listed=observation.listed)
+        change = self.pending(key)
         command = None if change is None else change.command
-        if change is not None and command is not None and _shows_effect(command, observation):
+        if change is None or command is None:
+            return believed
+        if believed and _shows_effect(command, observation):
             self._show(key, change)
-        if not observation.listed:
-            entry.gone = server is None
-        if server is None:
-            return True
-        if change is not None and command is not None and command.name == "create" and not command.seen:
+        if server is not None and command.name == "create" and not command.seen:
+            # Also if it is out of date: the server has been there.
             change.own = attrs.evolve(command, seen=True)
-        return entry.see(server, observation.began, observation.ended)
+        return believed
 
     def admit_listed(self, servers: Iterable[Server], began: float, ended: float) -> None:
-        """Take in what a list shows: as `admit` does, at a third of its cost for those with no command pending."""
+        """Learn from a page of a list, as `admit` does, at a third of the cost for most servers."""
         for server in servers:
             key = str(server.id)
             if key in self._pending:
                 self.admit(key, Observation(began=began, ended=ended, server=server, listed=True))
             else:
-                self._entry(key).see(server, began, ended)
+                self._entry(key).admit(server, began, ended, listed=True)
 
     def _entry(self, key: str) -> _Entry:
         entry = self._entries.get(key)

@@ -1,354 +1,345 @@
-"""Who looks when, who does it for the others, and what it costs least to ask. Pure.
+"""Decides when to poll, which task runs the poll, and whether one list or several GETs is cheaper. Pure.
 
-Waiters *attend* while they wait for news. One that is due wants a look; a look serves all who attend: it asks for a
-few servers by a GET each, or for all by the pages of a list, whichever is fewer requests, and takes along who is due
-soon. While a look is on the wire those whom it serves are not due: they *hang on* it.
+Entries *attend* while their tasks wait for news. An entry that is due wants a poll. One poll serves all entries that
+attend: it is a GET for each of a few servers, or the pages of the list, whichever takes fewer requests. It takes along
+the entries that are due soon. An entry that waits for a running poll is not due.
 """
 
 from __future__ import annotations
 
 import heapq
-import itertools
 import math
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections import Counter, deque
+from typing import TYPE_CHECKING
 
-import attrs
+from .entry import LAST_POLL, Poll, PollEntry
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
-LAST_LOOK = 0.95
-"""Seconds that the look on the wire at a wait's deadline gets beyond it: the wait has ended a second after it."""
+    from .entry import Size
 
-MOST_GETS_UNASKED = 10
-"""So many servers are asked for one by one when nobody knows how many pages a list has."""
+GETS_A_SECOND = 20
+"""The most GETs in any second for servers that a list left out, so that one empty list does not cause thousands."""
+
+MOST_GETS_WITHOUT_SIZE = 10
+"""So many servers are asked for by a GET each while the number of pages of the list is unknown (assumed)."""
 
 _MANY = 32
-"""When more waiters than this are let go at once, ordering all anew is cheaper than one by one (assumed)."""
+"""If more entries than this are released at once, sorting all of them anew is cheaper than one by one (assumed)."""
+
+Heap = list[tuple[float, int, PollEntry]]
 
 
-@attrs.define(eq=False, repr=False, kw_only=True)
-class Waiter:
-    """Somebody who wants observations of one server, of several, or of all.
-
-    Attributes:
-        keys: the servers' ids as strings; `None`: every server of the account.
-        interval: seconds from a look to the next, by the seconds waited until then.
-        began: when it began to wait, in seconds on the client's clock, as all times here.
-        deadline: when it gives up; infinity: never.
-        expires: when it gives up even with a look on the wire.
-        due: when it wants its next look; `early`: from when on it is taken along by others' looks.
-        final: whether its last look has been made.
-        asks: ids that must be asked for by a GET, as no list will do.
-        ready: whether it attends, and nothing has been decided for it.
-        hanging: looks on the wire that it hangs on.
-        carrying: whether it does looks itself.
-        number: its place in the order of coming.
-    """
-
-    keys: frozenset[str] | None
-    interval: Callable[[float], float]
-    began: float
-    deadline: float = math.inf
-    expires: float = math.inf
-    due: float = attrs.field(init=False)
-    early: float = attrs.field(init=False)
-    final: bool = attrs.field(init=False, default=False)
-    asks: frozenset[str] = attrs.field(init=False, default=frozenset())
-    ready: bool = attrs.field(init=False, default=False)
-    hanging: int = attrs.field(init=False, default=0)
-    carrying: bool = attrs.field(init=False, default=False)
-    number: int = attrs.field(init=False, factory=itertools.count().__next__)
-    # Whether the heap of those who could lead has it.
-    _queued: bool = attrs.field(init=False, default=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.due = self.early = self.began
-
-    def looked(self, began: float, now: float) -> None:
-        """Note that a look begun at *began* has ended *now*: find the time of the next."""
-        self.final = began >= self.deadline or now >= self.deadline
-        interval = self.interval(began - self.began)
-        self.due = min(self.deadline, max(now, began + interval))
-        self.early = self.due - interval / 2
-
-    def postpone(self, until: float) -> None:
-        """Look no sooner than *until*."""
-        self.due = self.early = max(self.due, until)
-
-    def ask(self, key: str, now: float) -> None:
-        """Want a GET of *key*, at once."""
-        self.asks |= {key}
-        self.due = self.early = min(self.due, now)
-
-
-W = TypeVar("W", bound=Waiter)
-
-
-@attrs.frozen
-class Size:
-    """How many servers the account has, and how many a page of the list shows, as last seen."""
-
-    total: int
-    page: int
-
-    @property
-    def pages(self) -> int:
-        """How many requests it takes to list all."""
-        return max(1, -(-self.total // max(1, self.page)))
-
-
-@attrs.define(eq=False, repr=False)
-class Look(Generic[W]):
-    """One look that somebody is to do, or does: a GET of *key*, or, without one, the pages of the list."""
-
-    key: str | None
-    carrier: W
-    waiters: list[W]
-
-
-def expiry(began: float, deadline: float, attempt_timeout: float | None) -> float:
-    """Return when a wait gives up with its last look on the wire.
-
-    That look gets a little more than the deadline; with `timeout=0`, which gives it no time, that of one try.
-    """
-    if deadline == began:
-        return math.inf if attempt_timeout is None else began + attempt_timeout
-    return deadline + LAST_LOOK
-
-
-class Schedule(Generic[W]):
-    """The waiters who attend. Told the time, never asks it; every method changes all that it changes at once."""
+class Schedule:
+    """The entries that attend. It is told the time, and each method changes all that it changes at once."""
 
     def __init__(self) -> None:
-        self._ready: dict[int, W] = {}
-        # Ordered by due and expires; those who ask for a GET apart. Entries that no longer hold are dropped where they
-        # come up.
-        self._dues: list[tuple[float, int, W]] = []
-        self._asking: list[tuple[float, int, W]] = []
-        self._expiries: list[tuple[float, int, W]] = []
-        # Those who could lead: the latest deadline first, then the oldest.
-        self._leaders: list[tuple[float, int, W]] = []
-        self._disordered = False
-        # Nobody can be taken along before.
+        self._attending: dict[int, PollEntry] = {}
+        # Ordered by due and expires; entries that ask for a GET have a heap of their own. An item that no longer holds
+        # is dropped when it comes up.
+        self._dues: Heap = []
+        self._asking: Heap = []
+        self._expiries: Heap = []
+        # Possible leaders: the latest deadline first, then the oldest.
+        self._leaders: Heap = []
+        self._unsorted = False
+        # No entry can be taken along before this time.
         self._earliest = math.inf
+        # Entries that miss servers in a list, in the order in which they missed them.
+        self._missing: dict[PollEntry, None] = {}
+        # When the last GETs for missing servers were made.
+        self._rationed: deque[float] = deque(maxlen=GETS_A_SECOND)
+        # The servers for which a GET is running, with the number of these GETs.
+        self._running: Counter[str] = Counter()
 
-    def sit(self, waiter: W, now: float) -> None:
-        """Let *waiter* attend from *now* on."""
-        if now >= waiter.deadline > waiter.began:
-            # It was away when its deadline passed, and has its last look to come.
-            waiter.expires = max(waiter.expires, now + LAST_LOOK)
-        waiter.ready = True
-        self._ready[waiter.number] = waiter
-        if waiter.expires < math.inf:
-            heapq.heappush(self._expiries, (waiter.expires, waiter.number, waiter))
-        self.moved(waiter)
-        self._offer(waiter)
+    def join(self, entry: PollEntry, now: float) -> None:
+        """Let *entry* attend from *now* on."""
+        if now >= entry.deadline > entry.began:
+            # The task was away at the deadline: the last poll is still to be made.
+            entry.expires = max(entry.expires, now + LAST_POLL)
+        entry.attending = True
+        self._attending[entry.number] = entry
+        if entry.expires < math.inf:
+            heapq.heappush(self._expiries, (entry.expires, entry.number, entry))
+        self.moved(entry)
+        self._offer(entry)
 
-    def rise(self, waiter: W) -> None:
-        """Let *waiter* attend no longer."""
-        waiter.ready = False
-        self._ready.pop(waiter.number, None)
+    def leave(self, entry: PollEntry) -> None:
+        """Let *entry* attend no longer."""
+        entry.attending = False
+        self._attending.pop(entry.number, None)
+        self._missing.pop(entry, None)
         self._bound()
 
-    def moved(self, waiter: W) -> None:
-        """Note that the due time of *waiter* has changed."""
-        if not waiter.ready or waiter.hanging or self._disordered:
+    def moved(self, entry: PollEntry) -> None:
+        """Note that *entry* is due at another time, or wants other GETs."""
+        if not entry.attending:
             return
-        if waiter.asks:
-            heapq.heappush(self._asking, (waiter.due, waiter.number, waiter))
+        if entry.missing:
+            self._missing[entry] = None
+        if entry.awaits or self._unsorted:
+            return
+        if entry.asks:
+            heapq.heappush(self._asking, (entry.due, entry.number, entry))
         else:
-            heapq.heappush(self._dues, (waiter.due, waiter.number, waiter))
-            self._note_early(waiter)
+            heapq.heappush(self._dues, (entry.due, entry.number, entry))
+            self._note_early(entry)
         self._bound()
 
     @property
     def next_at(self) -> float:
-        """When somebody is due or expires; infinity: never, as things stand."""
-        self._order()
+        """When the next entry is due or expires; infinity is never, as things stand."""
+        self._sort()
         for heap in (self._dues, self._asking):
-            while heap and not _wants(heap[0][2], heap[0][0], asking=heap is self._asking):
+            while heap and not _is_due(heap[0][2], heap[0][0], asking=heap is self._asking):
                 heapq.heappop(heap)
         while self._expiries and not _expires(self._expiries[0][2], self._expiries[0][0]):
             heapq.heappop(self._expiries)
-        return min(heap[0][0] if heap else math.inf for heap in (self._dues, self._asking, self._expiries))
+        times = [heap[0][0] for heap in (self._dues, self._asking, self._expiries) if heap]
+        return min([*times, self._next_missing_at()])
 
-    def expired(self, now: float) -> list[W]:
-        """Return those who give up by *now*."""
+    def expired(self, now: float) -> list[PollEntry]:
+        """Return the entries that have expired *now*."""
         found = []
         while self._expiries and self._expiries[0][0] <= now:
-            at, _, waiter = heapq.heappop(self._expiries)
-            if _expires(waiter, at):
-                found.append(waiter)
-        # One who came back stands there twice.
+            at, _, entry = heapq.heappop(self._expiries)
+            if _expires(entry, at):
+                found.append(entry)
+        # An entry that left and came back is there twice.
         return list(dict.fromkeys(found))
 
-    def looks(self, now: float, size: Size | None) -> list[Look[W]]:
-        """Return the looks to make *now*, each with who is to do it; those whom they serve hang on them."""
+    def polls(self, now: float, size: Size | None) -> list[Poll]:
+        """Return the polls to make *now*, each with its runner. The entries that they serve wait for them."""
         if self.next_at > now:
             return []
-        gets: dict[str, list[W]] = {}
-        for waiter in self._take_asking(now):
-            for key in waiter.asks:
-                gets.setdefault(key, []).append(waiter)
-        served = self._take_due(now, size, but=gets.keys())
-        for key, waiters in (served or {}).items():
-            gets.setdefault(key, []).extend(waiters)
+        gets: dict[str, dict[PollEntry, None]] = {}
+        for entry, key in (*self._take_asking(now), *self._take_missing(now)):
+            gets.setdefault(key, {})[entry] = None
+        taken = {entry for entries in gets.values() for entry in entries}
+        served = self._take_due(now, size, taken=taken, keys=gets.keys())
+        for key, entries in (served or {}).items():
+            gets.setdefault(key, {}).update(dict.fromkeys(entries))
         found = []
-        for key, waiters in gets.items():
-            look = Look(key, max(waiters, key=_rank), waiters)
-            self._hang(look)
-            found.append(look)
+        for key, wanted in gets.items():
+            poll = Poll(key, max(wanted, key=_rank), list(wanted))
+            self._begin(poll)
+            found.append(poll)
         if served is None:
-            found.append(self._list_look())
+            found.append(self._list_poll())
         return found
 
-    def _take_asking(self, now: float) -> list[W]:
-        found: dict[W, None] = {}
+    def _take_asking(self, now: float) -> list[tuple[PollEntry, str]]:
+        found: dict[PollEntry, None] = {}
         while self._asking and self._asking[0][0] <= now:
-            at, _, waiter = heapq.heappop(self._asking)
-            if _wants(waiter, at, asking=True):
-                found[waiter] = None
-        return list(found)
+            at, _, entry = heapq.heappop(self._asking)
+            if _is_due(entry, at, asking=True):
+                found[entry] = None
+        return [(entry, key) for entry in found for key in entry.asks]
 
-    def _take_due(self, now: float, size: Size | None, *, but: Collection[str]) -> dict[str, list[W]] | None:
-        """Return whom to serve by which GETs: those due and those to be taken along; `None`: by a list."""
-        found: dict[str, list[W]] = {}
-        for waiter in self._due_and_early(now):
-            if waiter.keys is None:
+    def _take_missing(self, now: float) -> list[tuple[PollEntry, str]]:
+        """Return the missing servers to ask for now, each with an entry that wants it, within the ration."""
+        if self._next_missing_at() > now:
+            return []
+        free = GETS_A_SECOND - sum(at > now - 1 for at in self._rationed)
+        found: list[tuple[PollEntry, str]] = []
+        keys: dict[str, None] = {}
+        for entry in list(self._missing):
+            if not entry.missing:
+                del self._missing[entry]
+            elif not entry.awaits and not entry.asks:
+                for key in entry.missing:
+                    if key in keys or (len(keys) < free and not self._running[key]):
+                        keys[key] = None
+                        found.append((entry, key))
+            if len(keys) >= free:
+                break
+        self._rationed.extend(now for _ in keys)
+        return found
+
+    def _next_missing_at(self) -> float:
+        """Return when the ration allows another GET for a missing server that an entry could wait for."""
+        if not any(self._may_ask_for_missing(entry) for entry in self._missing):
+            return math.inf
+        return self._rationed[0] + 1 if len(self._rationed) == GETS_A_SECOND else -math.inf
+
+    def _may_ask_for_missing(self, entry: PollEntry) -> bool:
+        return not entry.awaits and not entry.asks and any(not self._running[key] for key in entry.missing)
+
+    def _take_due(
+        self, now: float, size: Size | None, *, taken: Collection[PollEntry], keys: Collection[str]
+    ) -> dict[str, list[PollEntry]] | None:
+        """Return the servers to ask for by a GET each, with the entries that are due or taken along; `None` is a list.
+
+        The entries in *taken* have been served already, and GETs of *keys* are made anyway.
+        """
+        found: dict[str, list[PollEntry]] = {}
+        for entry in self._due_and_early(now):
+            if entry in taken:
+                continue
+            if entry.keys is None:
                 return None
-            for key in waiter.keys:
-                found.setdefault(key, []).append(waiter)
-            if costs_less_listed(len(found.keys() - but), size):
+            for key in entry.keys:
+                found.setdefault(key, []).append(entry)
+            if list_is_cheaper(len(found.keys() - keys), size):
                 return None
         return found
 
-    def _due_and_early(self, now: float) -> Iterator[W]:
-        """Give those who are due, and if there are any, those who are to be taken along."""
-        taken: dict[W, None] = {}
+    def _due_and_early(self, now: float) -> Iterator[PollEntry]:
+        """Yield the entries that are due and, if there are any, the entries that are taken along."""
+        found: dict[PollEntry, None] = {}
         while self._dues and self._dues[0][0] <= now:
-            at, _, waiter = heapq.heappop(self._dues)
-            # Moved twice to the same time, one stands there twice.
-            if waiter not in taken and _wants(waiter, at, asking=False):
-                taken[waiter] = None
-                yield waiter
-        if not taken or self._earliest > now:
+            at, _, entry = heapq.heappop(self._dues)
+            # An entry that was moved twice to the same time is there twice.
+            if entry not in found and _is_due(entry, at, asking=False):
+                found[entry] = None
+                yield entry
+        if not found or self._earliest > now:
             return
         self._earliest = math.inf
-        for waiter in self._ready.values():
-            if waiter.hanging or waiter.asks or waiter in taken:
+        for entry in self._attending.values():
+            if entry.awaits or entry.asks or entry in found:
                 continue
-            if waiter.early <= now:
-                yield waiter
+            if entry.early <= now:
+                yield entry
             else:
-                self._note_early(waiter)
+                self._note_early(entry)
 
-    def _note_early(self, waiter: W) -> None:
-        if waiter.early < waiter.due:
-            self._earliest = min(self._earliest, waiter.early)
+    def _note_early(self, entry: PollEntry) -> None:
+        if entry.early < entry.due:
+            self._earliest = min(self._earliest, entry.early)
 
-    def let_go(self, look: Look[W], waiters: Iterable[W] | None = None) -> None:
-        """Let those who hang on *look*, or only *waiters* of them, hang on it no longer; they may be due at once."""
-        gone = set(look.waiters if waiters is None else waiters)
-        look.waiters = [waiter for waiter in look.waiters if waiter not in gone]
-        self._disordered = self._disordered or len(gone) > _MANY
-        for waiter in gone:
-            waiter.hanging -= 1
-            self.moved(waiter)
+    def ended(self, poll: Poll) -> None:
+        """Note that *poll* is over: its entries wait for it no longer."""
+        poll.ended = True
+        if poll.key is not None:
+            self._running[poll.key] -= 1
+            if not self._running[poll.key]:
+                del self._running[poll.key]
+        self.release(poll)
 
-    def put_down(self, carrier: W) -> None:
-        """Note that *carrier* does no look any more."""
-        carrier.carrying = False
-        if carrier.ready:
-            self._offer(carrier)
+    def release(self, poll: Poll, entries: Iterable[PollEntry] | None = None) -> None:
+        """Let all entries of *poll*, or only *entries*, wait for it no longer. They may be due at once."""
+        released = set(poll.entries if entries is None else entries).intersection(poll.entries)
+        poll.entries = [entry for entry in poll.entries if entry not in released]
+        self._unsorted = self._unsorted or len(released) > _MANY
+        for entry in released:
+            entry.awaits -= 1
+            self.moved(entry)
 
-    def leader(self) -> W | None:
-        """Return who is to watch the time, or to do a look for all: of those free the one with the latest deadline."""
+    def stopped_running(self, entry: PollEntry) -> None:
+        """Note that the task of *entry* runs no poll any more."""
+        entry.running = False
+        if entry.attending:
+            self._offer(entry)
+
+    def hand_on(self, poll: Poll) -> PollEntry | None:
+        """Give *poll*, whose runner has stopped, to another entry, and return that; `None` if no entry is free.
+
+        The new runner waits for the poll too, whether or not the poll brings anything for it.
+        """
+        self.release(poll, [poll.runner])
+        successor = self.leader()
+        if successor is None:
+            return None
+        poll.runner = successor
+        successor.running = True
+        if successor not in poll.entries:
+            poll.entries.append(successor)
+            successor.awaits += 1
+        return successor
+
+    def leader(self) -> PollEntry | None:
+        """Return the entry that keeps the time or runs a list: the one with the latest deadline that runs no poll."""
         while self._leaders:
-            waiter = self._leaders[0][2]
-            if waiter.ready and not waiter.carrying:
-                return waiter
+            entry = self._leaders[0][2]
+            if entry.attending and not entry.running:
+                return entry
             heapq.heappop(self._leaders)
-            waiter._queued = False  # noqa: SLF001 - the heap's own mark
+            entry.queued = False
         return None
 
-    def _list_look(self) -> Look[W]:
-        carrier = self.leader()
-        assert carrier is not None
-        look = Look(None, carrier, [waiter for waiter in self._ready.values() if not waiter.hanging])
-        if carrier.hanging:
-            look.waiters.append(carrier)
-        self._hang(look)
-        # All hang on it: nobody is due.
-        self._disorder()
-        self._disordered = False
-        return look
+    def _list_poll(self) -> Poll:
+        runner = self.leader()
+        assert runner is not None
+        poll = Poll(None, runner, [entry for entry in self._attending.values() if not entry.awaits])
+        if runner.awaits:
+            poll.entries.append(runner)
+        self._begin(poll)
+        # Every entry waits for the list, so none is due.
+        self._clear()
+        self._unsorted = False
+        return poll
 
-    def _hang(self, look: Look[W]) -> None:
-        for waiter in look.waiters:
-            waiter.hanging += 1
-        look.carrier.carrying = True
+    def _begin(self, poll: Poll) -> None:
+        for entry in poll.entries:
+            entry.awaits += 1
+        poll.runner.running = True
+        if poll.key is not None:
+            self._running[poll.key] += 1
 
-    def _offer(self, waiter: W) -> None:
-        if not waiter._queued:  # noqa: SLF001 - the heap's own mark
-            waiter._queued = True  # noqa: SLF001 - the same
-            heapq.heappush(self._leaders, (-waiter.deadline, waiter.number, waiter))
+    def _offer(self, entry: PollEntry) -> None:
+        if not entry.queued:
+            entry.queued = True
+            heapq.heappush(self._leaders, (-entry.deadline, entry.number, entry))
 
     def _bound(self) -> None:
-        """Drop the entries of those who have gone or moved, once there are more of them than of the others.
+        """Drop the items of entries that left or moved, once there are more of these than of the others.
 
-        Below a waiter without end they would never come up.
+        Behind an entry without end they would never come up.
         """
-        most = 2 * len(self._ready) + (_MANY if self._ready else 0)
+        most = 2 * len(self._attending) + (_MANY if self._attending else 0)
         if max(len(self._dues), len(self._asking), len(self._leaders), len(self._expiries)) <= most:
             return
-        for _, _, waiter in self._leaders:
-            waiter._queued = False  # noqa: SLF001 - the heap's own mark
+        for _, _, entry in self._leaders:
+            entry.queued = False
         self._leaders.clear()
         self._expiries.clear()
-        for waiter in self._ready.values():
-            if waiter.expires < math.inf:
-                self._expiries.append((waiter.expires, waiter.number, waiter))
-            if not waiter.carrying:
-                self._offer(waiter)
+        for entry in self._attending.values():
+            if entry.expires < math.inf:
+                self._expiries.append((entry.expires, entry.number, entry))
+            if not entry.running:
+                self._offer(entry)
         heapq.heapify(self._expiries)
-        self._disorder()
+        self._clear()
 
-    def _disorder(self) -> None:
-        """Order those who are due anew, when that is asked for."""
+    def _clear(self) -> None:
+        """Forget the order of the due entries. They are sorted anew when the order is needed."""
         self._dues.clear()
         self._asking.clear()
-        self._disordered = True
+        self._unsorted = True
 
-    def _order(self) -> None:
-        if not self._disordered:
+    def _sort(self) -> None:
+        if not self._unsorted:
             return
-        self._disordered = False
+        # What is left in the heaps is made anew below.
+        self._clear()
+        self._unsorted = False
         self._earliest = math.inf
-        for waiter in self._ready.values():
-            if not waiter.hanging:
-                heap = self._asking if waiter.asks else self._dues
-                heap.append((waiter.due, waiter.number, waiter))
-                self._note_early(waiter)
+        for entry in self._attending.values():
+            if not entry.awaits:
+                heap = self._asking if entry.asks else self._dues
+                heap.append((entry.due, entry.number, entry))
+                self._note_early(entry)
         heapq.heapify(self._asking)
         heapq.heapify(self._dues)
 
 
-def costs_less_listed(keys: int, size: Size | None) -> bool:
+def list_is_cheaper(keys: int, size: Size | None) -> bool:
     """Return whether a list takes fewer requests than a GET for each of so many servers."""
-    return keys > (MOST_GETS_UNASKED if size is None else size.pages)
+    return keys > (MOST_GETS_WITHOUT_SIZE if size is None else size.pages)
 
 
-def _wants(waiter: Waiter, at: float, *, asking: bool) -> bool:
-    """Return whether an entry of those who are due, or of those who ask, still holds."""
-    return waiter.ready and not waiter.hanging and bool(waiter.asks) is asking and waiter.due == at
+def _is_due(entry: PollEntry, at: float, *, asking: bool) -> bool:
+    """Return whether an item of the due entries, or of the asking ones, still holds."""
+    return entry.attending and not entry.awaits and bool(entry.asks) is asking and entry.due == at
 
 
-def _expires(waiter: Waiter, at: float) -> bool:
-    return waiter.ready and waiter.expires == at
+def _expires(entry: PollEntry, at: float) -> bool:
+    return entry.attending and entry.expires == at
 
 
-def _rank(waiter: Waiter) -> tuple[bool, float, int]:
-    return not waiter.carrying, waiter.deadline, -waiter.number
+def _rank(entry: PollEntry) -> tuple[bool, float, int]:
+    return not entry.running, entry.deadline, -entry.number

@@ -1,4 +1,4 @@
-"""One wait, from its goal to its verdict."""
+"""Waits for one server, from the goal to the verdict."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import inspect
 import math
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, assert_never
 
 import attrs
@@ -20,7 +20,7 @@ from .._errors import (
     WaitTimeoutError,
 )
 from .._models import StatusSeen
-from .coordinator import Follower, asked_pause, ends_a_wait
+from .failures import concerns_the_list_alone, ends_a_wait, requested_pause
 from .lifecycle import (
     PASSING,
     Command,
@@ -42,62 +42,66 @@ if TYPE_CHECKING:
     from .._models import Server
     from .._policies import PollPolicy
     from .command_log import Change
-    from .coordinator import Coordinator, Outcome
+    from .coordinator import Coordinator
+    from .entry import PollEntry
 
 OnChange = Callable[["Server"], Awaitable[object] | object]
 
 
 @attrs.frozen(eq=False, repr=False)
 class _Ended:
-    """How a wait has ended: with the server at the goal (`None`: it is gone), or with an error."""
+    """The end of a wait: the server at the goal (`None` if it is gone), or an error."""
 
     server: Server | None = None
     error: VPSError | None = None
 
 
 @attrs.define(eq=False, repr=False, kw_only=True)
-class Wait(Follower):
-    """Follows one server until its goal is proven, out of reach, or the time is over.
+class Wait:
+    """Follows one server until its goal is proven or out of reach, or the time is over. A subscriber of polls.
 
-    What is heard is judged at once, in the task of whoever looked; its own task is woken to tell `on_change`, and at
-    the end.
+    An observation is judged at once, by the task that ran the poll. The wait's own task is woken to call `on_change`,
+    and at the end.
     """
 
     server_id: int | str
+    entry: PollEntry
     goal: Goal
     policy: PollPolicy
     coordinator: Coordinator
     clock: Clock
     events: Events
     lifetime: Lifetime
-    # The command whose effect is waited for; may be on the wire yet.
+    # The command whose effect is waited for. It may be on the wire yet.
     change: Change | None = None
     on_change: OnChange | None = None
-    # Whether the server is wanted as a GET shows it.
+    # Whether the server is to be returned as a GET shows it.
     detail: bool = True
-    # The server as it was last seen.
+    # The server as it was last observed.
     last: Server | None = attrs.field(default=None, init=False)
-    # What has been seen, in the order of the looks; runs of one status are kept as their last observation.
+    # What was observed, in the order of the polls. Of observations with the same status in a row, the last is kept.
     _observations: list[Observation] = attrs.field(factory=list, init=False)
     _history: list[StatusSeen] = attrs.field(factory=list, init=False)
-    # What `on_change` has yet to be told.
+    # The changes that `on_change` is still to be called with.
     _changes: list[Server] = attrs.field(factory=list, init=False)
     _failures: int = attrs.field(default=0, init=False)
     _trouble: VPSError | None = attrs.field(default=None, init=False)
-    # At the goal, as a list showed it, and no GET has said otherwise since.
+    # The server at the goal, as a list showed it, unless a GET has contradicted that since.
     _listed: Server | None = attrs.field(default=None, init=False)
+    # Whether the last poll was repeated, because its observation was out of date.
+    _repeated: bool = attrs.field(default=False, init=False)
     _ended: _Ended | None = attrs.field(default=None, init=False)
 
     async def run(self) -> Server | None:
-        """Return the server that was seen at the goal, or `None` when the goal is that it is gone.
+        """Return the server at the goal, or `None` if the goal is that the server is gone.
 
         Raises:
-            WaitTimeoutError: the deadline passed, or would pass before the API lets itself be asked again.
+            WaitTimeoutError: the deadline passed, or will pass before the API allows another request.
             UnexpectedStatusError: the goal is out of reach.
-            ServerGoneError: there is no such server (any more).
-            VPSError: so many looks in a row failed: the last one's error; 401, 403 or a closed client: at once.
+            ServerGoneError: the server does not exist, or no longer exists.
+            VPSError: `policy.failures` polls in a row failed; a 401, a 403 or a closed client ends the wait at once.
 
-        Cancellation: ends at once, and leaves nothing behind.
+        Cancellation: the wait ends at once and leaves nothing behind. A poll that its task runs is handed on.
         """
         self.lifetime.check()
         self._tell("wait.began", goal=self._goal_name, timeout=None if self._seconds == math.inf else self._seconds)
@@ -113,15 +117,15 @@ class Wait(Follower):
         return server
 
     async def _follow(self) -> Server | None:
-        self.coordinator.follow(self)
+        subscription = self.coordinator.follow(self)
         try:
             while self._ended is None or self._changes:
-                if not self.news:
-                    await self.coordinator.attend(self)
+                if not self.has_news:
+                    await self.coordinator.attend(subscription)
                 while self._changes:
                     await self._tell_change(self._changes.pop(0))
         finally:
-            self.coordinator.unfollow(self)
+            self.coordinator.unfollow(subscription)
         if self._ended.error is not None:
             raise self._ended.error
         return self._ended.server
@@ -132,7 +136,7 @@ class Wait(Follower):
         result = self.on_change(server)
         if not inspect.isawaitable(result):
             return
-        left = None if self.expires == math.inf else max(0.0, self.expires - self.clock.now())
+        left = None if self.entry.expires == math.inf else max(0.0, self.entry.expires - self.clock.now())
         with self.clock.move_on_after(left) as scope, self.lifetime.running(scope):
             await result
         if scope.cancelled_caught:
@@ -142,28 +146,49 @@ class Wait(Follower):
             self._ended = self._timed_out("; its on_change had not returned")
 
     @property
-    def news(self) -> bool:
-        """Whether a change is to be told, or the wait has ended."""
+    def has_news(self) -> bool:
+        """Whether `on_change` is to be called, or the wait has ended."""
         return self._ended is not None or bool(self._changes)
 
-    def hear(self, key: str, outcome: Outcome) -> None:
-        """Judge what a look brought."""
+    def observe(self, key: str, observation: Observation | None) -> None:
+        """Judge an observation. `None` is one that was out of date."""
         if self._ended is not None:
             return
-        if isinstance(outcome, VPSError):
-            self._take_failure(outcome)
-        else:
-            self._failures, self._trouble = 0, None
-            if outcome is not None:
-                self._take(key, outcome)
-        if self.final and self._ended is None:
-            self.expire(looking=False)
+        self._failures, self._trouble = 0, None
+        if observation is not None:
+            self._take(key, observation)
+        elif self.entry.final and not self._repeated:
+            # The last poll has brought nothing: there is time for one more.
+            self._repeated = True
+            self.entry.ask(key, self.clock.now())
+            return
+        self._end_if_final()
 
-    def expire(self, *, looking: bool) -> None:
-        """End it: the time is over."""
+    def fail(self, key: str, error: VPSError) -> None:
+        """Decide whether the wait goes on after a poll that failed."""
+        del key
+        if self._ended is None:
+            self._take_failure(error)
+            self._end_if_final()
+
+    def list_ended(self, error: VPSError | None, shown: Collection[str], doubtful: Collection[str]) -> None:
+        """Want a GET of a server that the list left out. A failed list counts for a server that it did not show."""
+        (key,) = self.entry.keys or ("",)
+        if error is None or concerns_the_list_alone(error):
+            if key not in shown or key in doubtful:
+                self.entry.miss([key])
+        elif key not in shown or ends_a_wait(error):
+            self.fail(key, error)
+
+    def _end_if_final(self) -> None:
+        if self.entry.final and self._ended is None:
+            self.expire(polling=False)
+
+    def expire(self, *, polling: bool) -> None:
+        """End the wait: its time is over."""
         if self._ended is not None:
             return
-        if looking:
+        if polling:
             self._trouble = APITimeoutError("no answer came in time")
         self._ended = self._timed_out("") if self._listed is None else _Ended(self._listed)
 
@@ -173,7 +198,7 @@ class Wait(Follower):
         server = observation.server
         self.last = server or self.last
         if repeated and self.change is None and self._listed is None:
-            # Statuses alone decide, and have not.
+            # Only the statuses decide, and nothing has changed.
             return
         if server is not None and (not self._history or self._history[-1].status != server.status):
             self._history.append(StatusSeen(server.status, observation.ended))
@@ -188,7 +213,7 @@ class Wait(Follower):
                     self._ended = _Ended(server)
                     return
                 self._listed = server
-                self.ask(key, self.clock.now())
+                self.entry.ask(key, self.clock.now())
             case Failed():
                 self._ended = self._failed(verdict)
             case KeepWaiting():
@@ -197,31 +222,31 @@ class Wait(Follower):
                 assert_never(verdict)
 
     def pause(self, error: VPSError, seconds: float) -> None:
-        """Look no sooner; end it now if its time is over by then."""
+        """Poll no sooner. End the wait now if its time is over by then."""
         if self._ended is not None:
             return
         self._trouble = error
         until = self.clock.now() + seconds
-        if until <= self.deadline:
-            self.postpone(until)
-        elif not self.final:
+        if until <= self.entry.deadline:
+            self.entry.postpone(until)
+        elif not self.entry.final:
             self._ended = self._timed_out(f"; the API asks not to be called for {seconds:g} s, which is longer")
 
     def _take_failure(self, error: VPSError) -> None:
-        """Decide whether the wait goes on after a look that failed."""
+        """Count a failed poll, and end the wait if it is of no use to go on."""
         if self.lifetime.closed:
             error = APIConnectionError("the client is closed")
         if self.lifetime.closed or ends_a_wait(error):
-            # Of its own: one that all waits of a look raised would gather all their tracebacks.
+            # A copy, because one error that all waits raised would gather all their tracebacks.
             self._ended = _Ended(error=copy.copy(error))
             return
-        pause = asked_pause(error)
+        pause = requested_pause(error)
         if pause is not None:
             self.pause(error, pause)
             return
         self._trouble = error
         self._failures += 1
-        if self._failures >= self.policy.failures and not self.final:
+        if self._failures >= self.policy.failures and not self.entry.final:
             self._ended = _Ended(error=copy.copy(error)) if self._listed is None else _Ended(self._listed)
 
     def _failed(self, verdict: Failed) -> _Ended:
@@ -250,7 +275,7 @@ class Wait(Follower):
         else:
             last = self._history[-1]
             words = f"it was last seen {_named(self.last)}, for {self.clock.now() - last.at:.0f} s{self._path}"
-        return words if self._trouble is None else f"{words}; the last look failed: {self._trouble}"
+        return words if self._trouble is None else f"{words}; the last poll failed: {self._trouble}"
 
     @property
     def _path(self) -> str:
@@ -261,7 +286,7 @@ class Wait(Follower):
     @property
     def _hint(self) -> str:
         passing = sorted(self.goal.statuses & PASSING.keys())
-        hint = f"; {' and '.join(passing)} passes quickly, and may have passed between two looks" if passing else ""
+        hint = f"; {' and '.join(passing)} passes quickly, and may have passed between two polls" if passing else ""
         command = self._command
         since = [] if command is None else [item for item in self._observations if item.began >= command.answered]
         if command is None or not since or since[-1].status != command.status_before:
@@ -282,7 +307,7 @@ class Wait(Follower):
 
     @property
     def _seconds(self) -> float:
-        return round(self.deadline - self.began, 3)
+        return round(self.entry.deadline - self.entry.began, 3)
 
     def _tell(self, name: str, **fields: object) -> None:
         self.events.emit(name, server=self.server_id, **fields)

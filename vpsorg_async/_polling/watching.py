@@ -1,4 +1,4 @@
-"""`watch()`: changes of servers as they are seen, on the same looks as all waits."""
+"""Watches servers and tells their changes, with the same polls as all waits."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from .._errors import VPSError
 from .._models import Server, facts_of
-from .coordinator import Watcher, asked_pause, concerns_the_list_alone, ends_a_wait
+from .entry import PollEntry
+from .failures import concerns_the_list_alone, ends_a_wait, requested_pause
 
 
 if TYPE_CHECKING:
     from .._clock import Clock
+    from .._errors import VPSError
     from .._lifetime import Lifetime
-    from .coordinator import Coordinator, Outcome
+    from .coordinator import Coordinator
     from .lifecycle import Observation
+    from .subscribers import Subscription
 
 MOST_FAILURES = 5
-"""So many failed looks in a row end an iteration with the last one's error (SURFACE: `PollPolicy.failures`)."""
+"""So many failed polls in a row end an iteration with the last error, as `PollPolicy.failures` does for waits."""
 
 _NO_CHANGE = frozenset({"resource_usage", "updated_at", "message"})
 
 
 @attrs.frozen
 class ServerChange:
-    """A server that is not as it was when it was last told of.
+    """A change of a server.
 
     Attributes:
-        before: the server as it was told of before; `None`: it has appeared.
-        after: the server as it is now; `None`: it is gone.
+        before: the server as the last change showed it; `None` if the server has appeared.
+        after: the server as it is now; `None` if the server is gone.
     """
 
     before: Server | None
@@ -40,133 +42,148 @@ class ServerChange:
 
 
 @attrs.define(eq=False, repr=False)
-class _Sight:
-    """One server: as it was told of last, and as it was seen last. A field that an observation lacks is as it was."""
+class _Watched:
+    """One server as it was last told and last observed. A field that an observation lacks stays as it was."""
 
     told: Server | None = None
     told_facts: dict[str, Any] = attrs.field(factory=dict)
-    # `None`: it is gone, or has never been seen.
-    seen: Server | None = None
+    # `None`: the server is gone, or was never observed.
+    observed: Server | None = None
     facts: dict[str, Any] = attrs.field(factory=dict)
 
-    def see(self, server: Server) -> None:
+    def observe(self, server: Server) -> None:
         facts = facts_of(server, but=_NO_CHANGE)
         # A field that an observation gives for the first time is no change.
         self.told_facts = {**facts, **self.told_facts}
         self.facts = {**self.facts, **facts}
-        self.seen = server
+        self.observed = server
 
     @property
     def changed(self) -> bool:
-        if self.told is None or self.seen is None:
-            return self.told is not self.seen
+        if self.told is None or self.observed is None:
+            return self.told is not self.observed
         return self.facts != self.told_facts
 
     def tell(self) -> ServerChange:
-        change = ServerChange(self.told, self.seen)
-        self.told, self.told_facts = self.seen, dict(self.facts)
+        change = ServerChange(self.told, self.observed)
+        self.told, self.told_facts = self.observed, dict(self.facts)
         return change
 
 
 @attrs.define(eq=False, repr=False, kw_only=True)
-class _Sightings(Watcher):
-    """What a watch has heard and not yet told: of each server the newest state, however slowly it is taken."""
+class _Changes:
+    """The changes that a watch has not told yet: the newest state of each server, however slow the consumer is.
 
+    A subscriber of polls.
+    """
+
+    entry: PollEntry
     clock: Clock
-    _sights: dict[str, _Sight] = attrs.field(factory=dict, init=False)
-    # Those that have changed since they were told of, in the order of their changes.
+    _watched: dict[str, _Watched] = attrs.field(factory=dict, init=False)
+    # The servers that have changed and were not told since, in the order of their changes.
     _changed: dict[str, None] = attrs.field(factory=dict, init=False)
-    # Failed looks in a row: of the list under `None`, else of the server.
+    # The number of failed polls in a row: of the list under `None`, else of a server.
     _failures: dict[str | None, int] = attrs.field(factory=dict, init=False)
     trouble: VPSError | None = attrs.field(default=None, init=False)
 
     @property
-    def news(self) -> bool:
-        """Whether there is something to tell or to raise."""
+    def has_news(self) -> bool:
+        """Whether there is a change to tell or an error to raise."""
         return bool(self._changed) or self.trouble is not None
 
+    @property
+    def last(self) -> Server | None:
+        """Nothing: a watch may want several servers, and all that a list says of each."""
+        return None
+
     def take_change(self) -> ServerChange | None:
-        """Return what has changed, the oldest change first, and count it as told."""
+        """Return the oldest change, and count it as told."""
         if not self._changed:
             return None
         key = next(iter(self._changed))
         del self._changed[key]
-        change = self._sights[key].tell()
+        change = self._watched[key].tell()
         if change.after is None:
-            del self._sights[key]
+            del self._watched[key]
         return change
 
     def take_trouble(self) -> VPSError | None:
-        """Return what ends the iteration, if anything does; whoever iterates on begins to count anew."""
+        """Return the error that ends the iteration, or `None`. Failures are counted anew after it."""
         trouble, self.trouble = self.trouble, None
         if trouble is not None:
             self._failures.clear()
         return trouble
 
-    def hear(self, key: str, outcome: Outcome) -> None:
-        """Note an observation of one server, or that a GET of it failed."""
-        if isinstance(outcome, VPSError):
-            # Of those who look at the list a failed GET ends none: it is somebody else's, or will be made again.
-            if self.keys is not None or ends_a_wait(outcome):
-                self._fail(key, outcome)
-            return
+    def observe(self, key: str, observation: Observation | None) -> None:
+        """Note an observation of one server. `None` is one that was out of date."""
         self._failures.pop(key, None)
-        if outcome is not None:
-            self._see(key, outcome)
+        if observation is not None:
+            self._take(key, observation)
 
-    def hear_list(self, error: VPSError | None, shown: Collection[str], doubtful: Collection[str]) -> None:
-        """Note how a look at the list ended; what it did not show is asked for by a GET."""
-        followed = self._sights if self.keys is None else self.keys
-        rest = [*(key for key in followed if key not in shown), *filter(self.follows, doubtful)]
+    def fail(self, key: str, error: VPSError) -> None:
+        """Count a failed GET."""
+        # A watch of all servers goes by the list: the GET was for somebody else, or will be made again.
+        if self.entry.keys is not None or ends_a_wait(error):
+            self._fail(key, error)
+
+    def list_ended(self, error: VPSError | None, shown: Collection[str], doubtful: Collection[str]) -> None:
+        """Count how a list ended, and want a GET of each server that it left out."""
+        keys = self.entry.keys
+        wanted = self._watched if keys is None else keys
+        rest = [key for key in wanted if key not in shown]
+        rest += [key for key in doubtful if keys is None or key in keys]
         if error is None:
             self._failures.pop(None, None)
-        elif self.keys is None:
+        elif keys is None:
             self._fail(None, error)
             return
         elif not concerns_the_list_alone(error):
             for key in rest:
                 self._fail(key, error)
             return
-        for key in rest:
-            self.ask(key, self.clock.now())
+        self.entry.miss(rest)
+
+    def expire(self, *, polling: bool) -> None:
+        """Never: a watch has no deadline."""
 
     def pause(self, error: VPSError, seconds: float) -> None:
-        """Look no sooner."""
+        """Poll no sooner."""
         del error
-        self.postpone(self.clock.now() + seconds)
+        self.entry.postpone(self.clock.now() + seconds)
 
-    def _see(self, key: str, observation: Observation) -> None:
-        sight = self._sights.get(key)
+    def _take(self, key: str, observation: Observation) -> None:
+        watched = self._watched.get(key)
         if observation.server is not None:
-            if sight is None:
-                sight = self._sights[key] = _Sight()
-            sight.see(observation.server)
-        elif sight is None:
+            if watched is None:
+                watched = self._watched[key] = _Watched()
+            watched.observe(observation.server)
+        elif watched is None:
             return
         else:
-            sight.seen = None
-        if sight.changed:
+            watched.observed = None
+        if watched.changed:
             self._changed[key] = None
         else:
             self._changed.pop(key, None)
-            if sight.seen is None:
-                del self._sights[key]
+            if watched.observed is None:
+                del self._watched[key]
 
     def _fail(self, key: str | None, error: VPSError) -> None:
-        pause = asked_pause(error)
+        pause = requested_pause(error)
         if pause is not None:
             self.pause(error, pause)
             return
         self._failures[key] = self._failures.get(key, 0) + 1
         if self._failures[key] >= MOST_FAILURES or ends_a_wait(error):
-            # Of its own: one that several raised would gather all their tracebacks.
+            # A copy, because one error that several watches raised would gather all their tracebacks.
             self.trouble = copy.copy(error)
 
 
 class ServerWatch(AsyncIterator[ServerChange]):
-    """An endless walk over the changes of servers, made by `client.servers.watch`.
+    """An endless iteration over the changes of servers, made by `client.servers.watch`.
 
-    Nothing runs while nobody awaits the next change, so that it may be left at any time. For one task at a time.
+    Nothing runs while nobody awaits the next change, so the iteration may be left at any time. One task at a time may
+    iterate.
     """
 
     def __init__(
@@ -185,7 +202,8 @@ class ServerWatch(AsyncIterator[ServerChange]):
         self._clock = clock
         self._lifetime = lifetime
         self._bind = bind
-        self._sightings: _Sightings | None = None
+        self._changes: _Changes | None = None
+        self._subscription: Subscription | None = None
         self._awaited = False
 
     def __aiter__(self) -> ServerWatch:
@@ -197,7 +215,7 @@ class ServerWatch(AsyncIterator[ServerChange]):
         Raises:
             APIConnectionError: the client is closed.
             AuthenticationError, PermissionDeniedError: at once.
-            VPSError: five looks in a row failed: the last one's error. Iterating may go on.
+            VPSError: five polls in a row failed. It is the last error. Iterating may go on.
 
         Cancellation: ends at once; no change is lost.
         """
@@ -211,26 +229,26 @@ class ServerWatch(AsyncIterator[ServerChange]):
 
     async def _next(self) -> ServerChange:
         self._lifetime.check()
-        sightings = self._begun()
+        changes, subscription = self._begin()
         while True:
-            change = sightings.take_change()
+            change = changes.take_change()
             if change is not None:
                 return self._bound(change)
-            trouble = sightings.take_trouble()
+            trouble = changes.take_trouble()
             if trouble is not None:
                 self._lifetime.check()
                 raise trouble
-            await self._coordinator.attend(sightings)
+            await self._coordinator.attend(subscription)
 
     def _bound(self, change: ServerChange) -> ServerChange:
         before, after = (None if server is None else self._bind(server) for server in (change.before, change.after))
         return ServerChange(before, after)
 
-    def _begun(self) -> _Sightings:
-        if self._sightings is None:
+    def _begin(self) -> tuple[_Changes, Subscription]:
+        """Return what the watch has observed and its place at the coordinator, from the first change on."""
+        if self._changes is None or self._subscription is None:
             interval = self._interval
-            self._sightings = _Sightings(
-                keys=self._keys, interval=lambda _waited: interval, began=self._clock.now(), clock=self._clock
-            )
-            self._coordinator.watch(self._sightings)
-        return self._sightings
+            entry = PollEntry(keys=self._keys, interval=lambda _waited: interval, began=self._clock.now())
+            self._changes = _Changes(entry=entry, clock=self._clock)
+            self._subscription = self._coordinator.watch(self._changes)
+        return self._changes, self._subscription
