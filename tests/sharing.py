@@ -12,6 +12,7 @@ import httpx
 
 from vpsorg_async import Client, VPSError
 from vpsorg_async.sandbox._api.app import BASE_PATH
+from vpsorg_async.sandbox._clocks.virtual import VirtualClock
 from vpsorg_async.sandbox._server.in_process import InProcessTransport
 
 
@@ -47,6 +48,36 @@ def client_by(sandbox: Sandbox, clock: Any, spoil: Spoil = as_it_is, **options: 
     """Return the same by *clock*, which is the sandbox's own with something around it."""
     given = {"token": "vps_sandbox", "base_url": f"http://localhost{BASE_PATH}", **options}
     return Client._over(transport=SpoilingTransport(sandbox, spoil), clock=clock, **given)
+
+
+class Scripted(httpx.AsyncBaseTransport):
+    """Answers by a function of the request, its query and its number, each in its own time: in any order.
+
+    The function returns the seconds that the answer takes, its status and its body.
+    """
+
+    def __init__(self, answer: Callable[[str, str, int], tuple[float, int, Any]]) -> None:
+        self.clock = VirtualClock()
+        self.answer = answer
+        self.asked: list[tuple[str, str]] = []
+        self.abandoned: list[tuple[str, str]] = []
+
+    async def handle_async_request(self, request):
+        path = request.url.path.removeprefix("/api/v1")
+        if number := request.url.params.get("page"):
+            path = f"{path}?page={number}"
+        self.asked.append((request.method, path))
+        seconds, status, body = self.answer(request.method, path, len(self.asked))
+        try:
+            await self.clock.sleep(seconds)
+        except BaseException:
+            self.abandoned.append((request.method, path))
+            raise
+        return httpx.Response(status, json=body, headers={"Date": "Wed, 15 Oct 2025 12:00:00 GMT"})
+
+
+def scripted_client_of(transport, **options):
+    return Client._over(transport, transport.clock, token="vps_test", base_url="https://api.example/api/v1", **options)
 
 
 def path_of(request: httpx.Request) -> str:

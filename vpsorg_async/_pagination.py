@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
@@ -139,7 +141,7 @@ class Listing(AsyncIterator["Server"]):
 
         Iterating may go on after an error or a cancel: the listing then requests what is missing.
 
-        Cancellation: requests of pages are abandoned.
+        Cancellation: requests of pages are abandoned. The pages that have come are kept.
         """
         if not self._ready and not await self._fetch_more():
             raise StopAsyncIteration
@@ -209,7 +211,18 @@ class Listing(AsyncIterator["Server"]):
         self._hand_out(page, fresh)
 
     async def _go_on(self, current: ListPass, queries: list[dict[str, str]]) -> None:
-        for query, page in zip(queries, await self._fetch_together(current, queries), strict=True):
+        """Request the pages of *queries* together, and take them in their order.
+
+        Cancellation: the pages that have come, up to the first that has not, are kept.
+        """
+        pages: dict[int, PageRead | Exception | None] = {}
+        try:
+            await self._fetch_together(current, queries, pages)
+        finally:
+            self._take(current, [(queries[index], pages[index]) for index in _come(pages)])
+
+    def _take(self, current: ListPass, pages: list[tuple[dict[str, str], PageRead | Exception | None]]) -> None:
+        for query, page in pages:
             if current.next is None or current.query_of(current.next) != query:
                 # The page before links to another page than the next number: the pages requested ahead do not follow.
                 return
@@ -222,10 +235,9 @@ class Listing(AsyncIterator["Server"]):
             self._hand_out(page, current.take(query, page))
 
     async def _fetch_together(
-        self, current: ListPass, queries: list[dict[str, str]]
-    ) -> list[PageRead | Exception | None]:
-        """Return the page of each query, `None` for a page past the end, or the error in its place."""
-        pages: list[PageRead | Exception | None] = [None] * len(queries)
+        self, current: ListPass, queries: list[dict[str, str]], pages: dict[int, PageRead | Exception | None]
+    ) -> None:
+        """Put the page of each query into *pages*, `None` for a page past the end, or the error in its place."""
 
         async def fetch(index: int) -> None:
             first = current.length + index * current.page_length
@@ -238,14 +250,13 @@ class Listing(AsyncIterator["Server"]):
                     known=self._known,
                 )
             except NotFoundError:
-                pass
+                pages[index] = None
             except Exception as error:  # noqa: BLE001 - a user's hook may raise anything; raised when its page is due
                 pages[index] = error
 
         async with anyio.create_task_group() as group:
             for index in range(len(queries)):
                 group.start_soon(fetch, index)
-        return pages
 
     def _hand_out(self, page: PageRead, fresh: list[Server]) -> None:
         if self._on_page is not None:
@@ -253,6 +264,11 @@ class Listing(AsyncIterator["Server"]):
         if self._given:
             fresh = [server for server in fresh if str(server.id) not in self._given]
         self._ready += fresh if self._keep is None else filter(self._keep, fresh)
+
+
+def _come(pages: Mapping[int, object]) -> Iterator[int]:
+    """Yield the numbers of the pages that have come, up to the first that has not."""
+    return itertools.takewhile(pages.__contains__, itertools.count())
 
 
 def _size_of(first: PageRead) -> Size:

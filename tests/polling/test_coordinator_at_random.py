@@ -1,7 +1,9 @@
 """Ten thousand waits that come, go, are cancelled and have commands, while the API fails and lags: seeded.
 
-Whoever gets a server must have got it from a look begun after its command was answered, and no sooner than the sandbox
-says that the command was over; nobody ends later than a second after its deadline; and everybody ends.
+Answers take their own time, so that they end in another order than they began. Watches are among the waits, and a
+change wakes them at any time. A wait that returns a server must have got it from a poll begun after its command was
+answered, and no sooner than the sandbox says that the command was over; no wait ends later than a second after its
+deadline; every wait ends; and no watch tells what is older than what it told before.
 """
 
 from __future__ import annotations
@@ -28,12 +30,13 @@ from vpsorg_async.sandbox._server.in_process import InProcessTransport
 
 pytestmark = pytest.mark.anyio
 WAITS_AT_ONCE = 100
+WATCHES = 3
 SERVERS = 30
 SECONDS = 240.0
 LAG = 6.0
 GOALS = ("active", "stopped")
 ENDS = ("done", "timed out", "cancelled", "failed")
-ROLES = ("led", "lost the lead while looking")
+ROLES = ("led", "lost the lead while looking", "changes told")
 WHO: ContextVar[int | None] = ContextVar("WHO", default=None)
 
 
@@ -79,7 +82,7 @@ class UnkindTransport(httpx.AsyncBaseTransport):
             if self._chance.random() < 0.08:
                 waiter.lost = True
                 waiter.scope.cancel()
-        await self._clock.sleep(self._chance.uniform(0, 0.4))
+        await self._clock.sleep(self._latency())
         match self.weather:
             case "broken":
                 return httpx.Response(self._chance.choice([500, 502, 503]), json={"detail": "Oops."})
@@ -93,8 +96,12 @@ class UnkindTransport(httpx.AsyncBaseTransport):
             body = self._lagging(str(request.url), body)
         shown = json.loads(body)
         self.looks += [(began, one["id"], one["status"]) for one in shown.get("results", [shown]) if "id" in one]
-        await self._clock.sleep(self._chance.uniform(0, 0.4))
+        await self._clock.sleep(self._latency())
         return httpx.Response(response.status_code, headers={"Date": response.headers["Date"]}, content=body)
+
+    def _latency(self) -> float:
+        """Return how long a part of an answer's way takes: one in five is overtaken by others."""
+        return self._chance.uniform(0, 0.4) if self._chance.random() < 0.8 else self._chance.uniform(0.4, 3.0)
 
     def _lagging(self, url: str, body: bytes) -> bytes:
         """Return the page as it was up to some seconds ago."""
@@ -153,6 +160,26 @@ async def give_command(waiter: Waiter, client: Client, sandbox: Sandbox, chance:
     waiter.command = None
 
 
+async def one_watch(told: list[Any], client: Client, clock: Any, chance: random.Random) -> None:
+    """Come at some time, watch all servers or some, and go; what its polls fail with does not matter."""
+    await clock.sleep(chance.uniform(0, SECONDS / 2))
+    server_ids = chance.choice([None, None, [server.id for server in await everything(client)][:9]])
+    watch = client.servers.watch(server_ids, interval=chance.choice([1.0, 5.0]))
+    with clock.move_on_after(chance.uniform(5, 100)):
+        while True:
+            with contextlib.suppress(VPSError):
+                change = await anext(watch)
+                told.append(change)
+                # A slow consumer, at times.
+                await clock.sleep(chance.choice([0, 0, 2.0]))
+
+
+async def everything(client: Client) -> list[Any]:
+    while True:
+        with contextlib.suppress(VPSError):
+            return await client.servers.list()
+
+
 async def weather(transport: UnkindTransport, sandbox: Sandbox, chance: random.Random) -> None:
     while True:
         await sandbox._clock.sleep(chance.uniform(3, 20))
@@ -166,6 +193,7 @@ async def one_schedule(seed: int) -> collections.Counter[str]:
     ids = [server["id"] for server in sandbox.servers]
     waiters = {number: Waiter(number, chance.choice(ids)) for number in range(1, WAITS_AT_ONCE + 1)}
     transport = UnkindTransport(sandbox, chance, waiters)
+    watched: list[list[Any]] = [[] for _ in range(WATCHES)]
     options: dict[str, Any] = {"token": "vps_sandbox", "base_url": f"http://localhost{BASE_PATH}"}
 
     with anyio.fail_after(60):
@@ -173,6 +201,8 @@ async def one_schedule(seed: int) -> collections.Counter[str]:
             # From here on it is known that one page shows all.
             await client.servers.list()
             sky.start_soon(weather, transport, sandbox, chance)
+            for told in watched:
+                sky.start_soon(one_watch, told, client, sandbox._clock, chance)
             async with anyio.create_task_group() as group:
                 for waiter in waiters.values():
                     group.start_soon(one_wait, waiter, client, sandbox, chance)
@@ -180,9 +210,12 @@ async def one_schedule(seed: int) -> collections.Counter[str]:
 
     for waiter in waiters.values():
         check(waiter, transport)
+    for told in watched:
+        check_watch(told)
     counts = collections.Counter(waiter.end for waiter in waiters.values())
     counts["led"] = sum(waiter.led for waiter in waiters.values())
     counts["lost the lead while looking"] = sum(waiter.lost for waiter in waiters.values())
+    counts["changes told"] = sum(map(len, watched))
     return counts
 
 
@@ -199,6 +232,16 @@ def check(waiter: Waiter, transport: UnkindTransport) -> None:
     )
     if waiter.command is not None:
         assert waiter.ended >= waiter.over
+
+
+def check_watch(told: list[Any]) -> None:
+    """Hold each server's changes against the one before."""
+    last: dict[int, Any] = {}
+    for change in told:
+        server = change.after
+        if server is not None:
+            assert server.id not in last or last[server.id] <= server.updated_at
+            last[server.id] = server.updated_at
 
 
 async def all_of(schedules: int, record: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -10,177 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from vpsorg_async import PollPolicy
+from tests.polling.entries import NOW, after_poll, entries, entry, polled_by, sat, served
 from vpsorg_async._polling.entry import LAST_POLL, PollEntry, Size, expiry
 from vpsorg_async._polling.schedule import Schedule, list_is_cheaper
 
 
-NOW = 100.0
 ONE_PAGE = Size(total=7, page=100)
 LARGE = Size(total=100_000, page=100)
 
 
-def entry(keys="7", deadline=math.inf, *, began=NOW, interval=None, expires=None, **policy) -> PollEntry:
-    """Return somebody who waits for *keys*, one id or several, or `None` for all."""
-    return PollEntry(
-        keys=None if keys is None else frozenset(keys.split()),
-        interval=(lambda _: interval) if interval else PollPolicy(**policy).interval,
-        began=began,
-        deadline=deadline,
-        expires=deadline + LAST_POLL if expires is None else expires,
-    )
-
-
-def entries(count, **given):
-    return [entry(str(number), **given) for number in range(count)]
-
-
-def sat(*attending, now=NOW) -> Schedule:
-    """Return a schedule on which those attend."""
-    schedule = Schedule()
-    for one in attending:
-        schedule.join(one, now)
-    return schedule
-
-
-def after_poll(one, began, now=None):
-    one.polled(began, began if now is None else now)
-    return one
-
-
-def polled_by(polls):
-    """Return what is asked, `None` for the list, and by whom it is heard."""
-    return {poll.key: set(poll.entries) for poll in polls}
-
-
-def served(schedule, now):
-    """Return who is served now where a list is out of the question."""
-    return [one for poll in schedule.polls(now, Size(total=10**9, page=1)) for one in poll.entries]
-
-
 def heaps(schedule):
     return [len(heap) for heap in (schedule._dues, schedule._asking, schedule._expiries, schedule._leaders)]
-
-
-class TestWaiter:
-    def test_it_looks_at_once(self):
-        """The first poll is due when the wait begins."""
-        assert (entry().due, entry().early) == (NOW, NOW)
-
-    @pytest.mark.parametrize(
-        ("began", "due"), [(100.0, 101.0), (105.0, 106.0), (120.0, 122.0), (150.0, 155.0), (900.0, 905.0)]
-    )
-    def test_it_looks_after_a_tenth_of_the_time_waited(self, began, due):
-        """At least 1 s and at most 5 s after the poll before it began."""
-        one = after_poll(entry(), began, began + 0.25)
-
-        assert (one.due, one.final) == (due, False)
-
-    @pytest.mark.parametrize(("began", "early"), [(100.0, 100.5), (120.0, 121.0), (900.0, 902.5)])
-    def test_it_is_taken_along_from_half_of_its_interval_on(self, began, early):
-        """Of its own interval, whatever those of others are."""
-        assert after_poll(entry(), began).early == early
-
-    def test_after_a_slow_look_the_next_is_due_at_once(self):
-        """Never in the past."""
-        assert after_poll(entry(), 100.0, 110.0).due == 110.0
-
-    @pytest.mark.parametrize(
-        ("began", "now", "due", "final"),
-        [(100.0, 100.1, 100.5, False), (100.5, 100.6, 100.5, True), (100.4, 100.7, 100.5, True)],
-    )
-    def test_the_last_look_is_at_the_deadline_or_on_the_wire_then(self, began, now, due, final):
-        """After it there is none."""
-        one = after_poll(entry(deadline=100.5), began, now)
-
-        assert (one.due, one.final) == (due, final)
-
-    def test_it_can_be_put_off_and_not_hastened(self):
-        """An API that asks for a pause gets it; nobody's poll takes it along before."""
-        one = entry()
-        one.postpone(130.0)
-        one.postpone(90.0)
-
-        assert (one.due, one.early) == (130.0, 130.0)
-
-    @pytest.mark.parametrize(("due", "now", "then"), [(105.0, 101.0, 101.0), (101.0, 105.0, 101.0)])
-    def test_a_get_that_it_wants_is_due_at_once(self, due, now, then):
-        """And not later than it was due anyway."""
-        one = entry()
-        one.due = due
-
-        one.ask("7", now)
-
-        assert ([*one.asks], one.due, one.early) == (["7"], then, then)
-
-    @given(st.lists(st.floats(0, 20), max_size=60), st.floats(0, 300))
-    def test_it_always_ends_with_a_look_at_or_over_the_deadline(self, took, seconds):
-        """Due times never go back, never pass the deadline, and the last poll is final."""
-        one, now = entry(deadline=NOW + seconds), NOW
-        for duration in took:
-            before = one.due
-            now = max(now, one.due)
-            one.polled(now, now + duration)
-            now += duration
-            assert before <= one.due <= one.deadline
-            assert one.early <= one.due
-            assert one.final == (now >= one.deadline)
-            if one.final:
-                break
-
-
-class TestExpiry:
-    @pytest.mark.parametrize(
-        ("deadline", "attempt_timeout", "expires"),
-        [
-            (math.inf, 10.0, math.inf),
-            (100.0, 10.0, 110.0),
-            (100.0, None, math.inf),
-            (105.0, 10.0, 105.0 + LAST_POLL),
-            (105.0, None, 105.0 + LAST_POLL),
-            (1000.0, 0.5, 1000.0 + LAST_POLL),
-        ],
-    )
-    def test_a_look_may_take_until_a_second_after_the_deadline(self, deadline, attempt_timeout, expires):
-        """Its turn waited for; `timeout=0` gives it the time of one try."""
-        assert expiry(NOW, deadline, attempt_timeout) == expires
-
-    def test_those_whose_time_is_over_give_up(self):
-        """Each once, those who hang on a poll too; not those who attend no longer."""
-        early, hangs, late, away = entry("1", 105.0), entry("2", 105.0), entry("3", 105.5), entry("4", 105.0)
-        for one in (early, late, away):
-            one.postpone(104.0)
-        schedule = sat(early, hangs, late, away)
-        schedule.polls(NOW, LARGE)
-        schedule.leave(away)
-
-        found = [set(schedule.expired(now)) for now in (105.9, 106.0, 106.0, 106.5)]
-
-        assert found == [set(), {early, hangs}, set(), {late}]
-
-    def test_one_who_left_and_came_back_gives_up_once(self):
-        """It was told of a change meanwhile."""
-        one = entry(deadline=105.0)
-        schedule = sat(one)
-        schedule.leave(one)
-        schedule.join(one, NOW + 1)
-
-        assert schedule.expired(200.0) == [one]
-
-    def test_who_was_away_at_its_deadline_has_its_last_look_to_come(self):
-        """`on_change` ran for longer than the wait had left: what is true now may be the goal."""
-        one = entry(deadline=105.0)
-        schedule = sat(one, now=130.0)
-
-        assert (schedule.expired(130.0), polled_by(schedule.polls(130.0, None))) == ([], {"7": {one}})
-        assert one.expires == 130.0 + LAST_POLL
-
-    def test_a_look_of_timeout_0_is_not_made_longer(self):
-        """It has the time of one try from its begin on."""
-        one = entry(deadline=NOW, expires=NOW + 10)
-        sat(one, now=NOW)
-
-        assert one.expires == NOW + 10
 
 
 class TestCost:
@@ -731,3 +572,103 @@ class AgainstTheNaive(RuleBasedStateMachine):
 
 AgainstTheNaive.TestCase.settings = settings(max_examples=150, stateful_step_count=60)
 TestAgainstTheNaive = AgainstTheNaive.TestCase
+
+
+class TestMissing:
+    """Servers that a list left out are asked for by a GET each, within a ration."""
+
+    def test_each_is_asked_for_once_whoever_misses_it(self):
+        several = entries(3, interval=30)
+        watch = entry("0 1 9", interval=30)
+        schedule = sat(*several, watch)
+        for poll in schedule.polls(NOW, ONE_PAGE):
+            after_all(poll, NOW)
+            schedule.ended(poll)
+        for one in (several[0], several[1], watch):
+            one.miss(["0", "1"] if one is watch else sorted(one.keys))
+            schedule.moved(one)
+
+        polls = schedule.polls(NOW + 1, ONE_PAGE)
+
+        assert polled_by(polls) == {"0": {several[0], watch}, "1": {several[1], watch}}
+        assert {one for poll in polls for one in poll.missed} == {several[0], several[1], watch}
+
+    def test_no_more_than_the_ration_at_a_time(self):
+        watch = entry(" ".join(map(str, range(50))), interval=60)
+        schedule = sat(watch)
+        watch.polled(NOW, NOW)
+        watch.miss(map(str, range(50)))
+        schedule.moved(watch)
+        at, asked = NOW, []
+
+        while watch.missing:
+            at = max(at, schedule.next_at)
+            for poll in schedule.polls(at, ONE_PAGE):
+                asked.append((at, poll.key))
+                watch.shown(poll.key)
+                schedule.ended(poll)
+                schedule.moved(watch)
+
+        assert [key for _, key in asked] == [str(number) for number in range(50)]
+        assert [sum(when == other for when, _ in asked) for other in dict(asked)] == [20, 20, 10]
+        assert all(later - sooner > 1 for sooner, later in itertools.pairwise(dict.fromkeys(when for when, _ in asked)))
+
+    def test_one_that_is_asked_for_already_is_not_asked_for_again(self):
+        first, second = entries(2, interval=60)
+        first.keys = second.keys = frozenset({"7"})
+        schedule = sat(first, second)
+        for one in (first, second):
+            one.polled(NOW, NOW)
+        first.miss(["7"])
+        schedule.moved(first)
+        (get,) = schedule.polls(NOW, ONE_PAGE)
+        second.miss(["7"])
+        schedule.moved(second)
+
+        while_it_runs = schedule.next_at
+        schedule.ended(get)
+
+        assert while_it_runs == min(first.due, second.due)
+        assert schedule.next_at <= NOW
+
+    def test_what_a_list_shows_again_is_not_asked_for_any_more(self):
+        watch = entry("1 2", interval=60)
+        schedule = sat(watch)
+        watch.polled(NOW, NOW)
+        watch.miss(["1", "2"])
+        watch.shown("1")
+        watch.shown("2")
+        schedule.moved(watch)
+
+        assert schedule.next_at == watch.due
+
+
+class TestHandingOn:
+    def test_a_list_goes_to_the_next_leader_who_then_waits_for_it(self):
+        first, second = entry("1", deadline=900.0), entry("2", deadline=800.0)
+        schedule = sat(first, second)
+        (poll,) = schedule.polls(NOW, Size(total=1, page=1))
+        late = entry("3", deadline=850.0)
+        schedule.join(late, NOW)
+        schedule.leave(first)
+
+        successor = schedule.hand_on(poll)
+
+        assert successor is late
+        assert (poll.runner, late.running, late.awaits) == (late, True, 1)
+        assert first.awaits == 0
+        assert set(poll.entries) == {second, late}
+
+    def test_without_anybody_free_it_is_given_to_nobody(self):
+        one = entry("1 2 3")
+        schedule = sat(one)
+        (poll,) = schedule.polls(NOW, ONE_PAGE)
+        schedule.leave(one)
+
+        assert schedule.hand_on(poll) is None
+        assert (one.awaits, poll.entries) == (0, [])
+
+
+def after_all(poll, now):
+    for one in poll.entries:
+        one.polled(now, now)

@@ -52,18 +52,19 @@ class Record:
     def admit(self, server: Server | None, began: float, ended: float, *, listed: bool = False) -> bool:
         """Learn from an observation, and return whether it was believed.
 
-        An observation that is out of date adds one thing that it alone may know: that the server has been seen.
+        An observation that is out of date adds only what it alone may know: that the server has been seen, and that
+        an `updated_at` as new as this exists, so that replicas that show an older one lag.
         """
         believed = self.admits(server, began)
-        if server is not None and self.first_seen is None:
-            self.first_seen = ended
+        if server is not None:
+            self.first_seen = ended if self.first_seen is None else self.first_seen
+            if server.updated_at is not None and not _is_older(server.updated_at, self.updated_at):
+                self.updated_at = server.updated_at
         if not believed:
             return False
         self.began, self.ended = began, ended
         if not listed:
             self.gone = server is None
-        if server is not None:
-            self.updated_at = server.updated_at or self.updated_at
         return True
 
 

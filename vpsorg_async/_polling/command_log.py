@@ -12,7 +12,7 @@ import attrs
 
 from .._models import ServerStatus
 from .admission import Record
-from .lifecycle import Command, Observation, took_effect
+from .lifecycle import TRANSITIONS, Command, Observation, took_effect
 
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ class _Entry:
     """What is remembered of one server."""
 
     record: Record = attrs.field(factory=Record)
-    # `updated_at` of the newest observation if that showed the server active, else `None`.
-    active_at: datetime | None = None
+    # The status in the newest observation, and its `updated_at`.
+    status: str | None = None
+    updated_at: datetime | None = None
     # The number of changes of ours on the wire, and when the last one had been answered.
     changing: int = 0
     changed: float = -1.0
@@ -46,10 +47,12 @@ class _Entry:
         """Learn from an observation, and return whether it was believed."""
         if not self.record.admit(server, began, ended, listed=listed):
             return False
-        # Only of a server at rest: the end of a transition moves `updated_at`, also after a command was sent.
-        at_rest = server is not None and server.status == _ACTIVE
-        self.active_at = server.updated_at if server is not None and at_rest else None
+        self.status, self.updated_at = (None, None) if server is None else (server.status, server.updated_at)
         return True
+
+    def updated_at_in(self, status: ServerStatus) -> datetime | None:
+        """Return `updated_at` of the newest observation if that showed the server in *status*."""
+        return self.updated_at if self.status == status else None
 
 
 @attrs.define(eq=False)
@@ -103,10 +106,12 @@ class CommandLog:
         key = str(server_id)
         entry = self._entry(key)
         untouched = not entry.changing and entry.record.began > entry.changed
-        baseline = entry.active_at if untouched and entry.record.ended <= now else None
+        # Only of a server at rest: the end of a transition moves `updated_at`, also after a command was sent.
+        baseline = entry.updated_at_in(_ACTIVE) if untouched and entry.record.ended <= now else None
         change = Change(server_id, now, baseline)
         if name is not None:
-            change.own = Command(name=name, began=now, answered=math.inf, baseline=baseline)
+            old = entry.updated_at_in(TRANSITIONS[name].transitional_status)
+            change.own = Command(name=name, began=now, answered=math.inf, baseline=baseline, old_transition=old)
             change.earlier = self._pending.get(key)
             self._remember(key, change)
         entry.changing += 1

@@ -137,6 +137,7 @@ class Coordinator:
                     await self._lead_or_sleep(subscription)
         finally:
             subscription.nap = None
+            entry.left = self._clock.now()
             self._schedule.leave(entry)
             del self._attending[entry]
             self._dismiss(entry)

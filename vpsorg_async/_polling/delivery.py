@@ -128,9 +128,14 @@ def _concerned(one: Subscription, poll: Poll, failure: VPSError | None) -> bool:
 
 
 def _was_served(one: Subscription, poll: Poll) -> bool:
-    """Return whether an observation of one server is all that a subscription wanted of *poll*."""
+    """Return whether an observation of one server counts as the round that a subscription was due for.
+
+    A watch of several servers is due again after the round of GETs, and not after GETs for what a list left out.
+    """
     keys = one.entry.keys
-    return (keys is not None and len(keys) == 1) or (poll.key is not None and one.entry in poll.entries)
+    if keys is not None and len(keys) == 1:
+        return True
+    return poll.key is not None and one.entry in poll.entries and one.entry not in poll.missed
 
 
 def _was_observed(one: Subscription, shown: Collection[str], doubtful: Collection[str]) -> bool:

@@ -35,6 +35,7 @@ class PollEntry:
         asks: ids that are wanted by a GET at once, because no list will do.
         missing: ids that a list did not show. Each is wanted by a GET, as soon as the ration of GETs allows.
         attending: whether the subscriber's task waits for news at the moment.
+        left: when the task last stopped to do so.
         awaits: the number of running polls that will bring something for this entry.
         running: whether the subscriber's task runs polls.
         number: the place in the order of coming.
@@ -51,6 +52,7 @@ class PollEntry:
     asks: dict[str, None] = attrs.field(init=False, factory=dict)
     missing: dict[str, None] = attrs.field(init=False, factory=dict)
     attending: bool = attrs.field(init=False, default=False)
+    left: float = attrs.field(init=False, default=-math.inf)
     awaits: int = attrs.field(init=False, default=0)
     running: bool = attrs.field(init=False, default=False)
     number: int = attrs.field(init=False, factory=itertools.count().__next__)
@@ -112,6 +114,7 @@ class Poll:
         key: the server's id, or `None` for the list.
         runner: the entry whose task makes the requests.
         entries: the entries that wait for the poll.
+        missed: those of them that want it only because a list left the server out.
         number: the place in the order in which polls began; -1 before.
         began: when its first request began.
         ended: whether it has brought all that it will bring.
@@ -120,6 +123,7 @@ class Poll:
     key: str | None
     runner: PollEntry
     entries: list[PollEntry]
+    missed: frozenset[PollEntry] = frozenset()
     number: int = -1
     began: float = 0.0
     ended: bool = False

@@ -103,7 +103,9 @@ class Command:
         date: the API's clock then, from the answer's `Date`.
         baseline: `updated_at` of an observation that ended before the command was sent and showed the server active,
             with no other change of this client in between.
-        seen: whether the server that a create made has been seen since, by whatever look.
+        seen: whether the server that a create made has been observed since.
+        old_transition: `updated_at` of an observation from before the command that showed the transitional status
+            already: that of an earlier command.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Command:
     date: datetime | None = None
     baseline: datetime | None = None
     seen: bool = False
+    old_transition: datetime | None = None
 
     @property
     def transitional_status(self) -> ServerStatus:
@@ -196,7 +199,7 @@ def judge(goal: Goal, command: Command | None, observations: Sequence[Observatio
 def took_effect(command: Command, observations: Sequence[Observation], *, grace: float) -> bool:
     """Return whether *observations*, all begun after *command* was answered, show that it has been carried out."""
     last = observations[-1]
-    if any(_is_effect(command, observation.status) for observation in observations):
+    if any(_is_effect(command, observation) for observation in observations):
         return True
     # A start or stop that took effect leaves the status from before it; only a reboot comes back to it.
     comes_back = command.name == "reboot"
@@ -205,10 +208,15 @@ def took_effect(command: Command, observations: Sequence[Observation], *, grace:
     return (comes_back or command.lost) and last.began - command.answered >= grace
 
 
-def _is_effect(command: Command, status: str | None) -> bool:
-    if not status:
+def _is_effect(command: Command, observation: Observation) -> bool:
+    status = observation.status
+    if observation.server is None or not status:
         return False
-    return status == command.transitional_status or PASSING.get(status, status) != command.status_before
+    if status == command.transitional_status:
+        # A replica that lags may still show the transition of an earlier command.
+        known = observation.server.updated_at
+        return known is None or known != command.old_transition
+    return PASSING.get(status, status) != command.status_before
 
 
 def updated_by(command: Command, observation: Observation) -> bool:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 GETS_A_SECOND = 20
 """The most GETs in any second for servers that a list left out, so that one empty list does not cause thousands."""
 
+RATION_SECONDS = 1.25
+"""The time in which so many are begun. It is longer than a second, as GETs may wait for their turn (assumed)."""
+
 MOST_GETS_WITHOUT_SIZE = 10
 """So many servers are asked for by a GET each while the number of pages of the list is unknown (assumed)."""
 
@@ -57,8 +60,8 @@ class Schedule:
 
     def join(self, entry: PollEntry, now: float) -> None:
         """Let *entry* attend from *now* on."""
-        if now >= entry.deadline > entry.began:
-            # The task was away at the deadline: the last poll is still to be made.
+        if now >= entry.deadline > max(entry.began, entry.left):
+            # The task was busy otherwise at the deadline: the last poll is still to be made.
             entry.expires = max(entry.expires, now + LAST_POLL)
         entry.attending = True
         self._attending[entry.number] = entry
@@ -116,7 +119,8 @@ class Schedule:
         if self.next_at > now:
             return []
         gets: dict[str, dict[PollEntry, None]] = {}
-        for entry, key in (*self._take_asking(now), *self._take_missing(now)):
+        missing = self._take_missing(now)
+        for entry, key in (*self._take_asking(now), *missing):
             gets.setdefault(key, {})[entry] = None
         taken = {entry for entries in gets.values() for entry in entries}
         served = self._take_due(now, size, taken=taken, keys=gets.keys())
@@ -124,7 +128,8 @@ class Schedule:
             gets.setdefault(key, {}).update(dict.fromkeys(entries))
         found = []
         for key, wanted in gets.items():
-            poll = Poll(key, max(wanted, key=_rank), list(wanted))
+            missed = frozenset(entry for entry, other in missing if other == key)
+            poll = Poll(key, max(wanted, key=_rank), list(wanted), missed)
             self._begin(poll)
             found.append(poll)
         if served is None:
@@ -143,7 +148,7 @@ class Schedule:
         """Return the missing servers to ask for now, each with an entry that wants it, within the ration."""
         if self._next_missing_at() > now:
             return []
-        free = GETS_A_SECOND - sum(at > now - 1 for at in self._rationed)
+        free = GETS_A_SECOND - sum(at + RATION_SECONDS > now for at in self._rationed)
         found: list[tuple[PollEntry, str]] = []
         keys: dict[str, None] = {}
         for entry in list(self._missing):
@@ -163,7 +168,7 @@ class Schedule:
         """Return when the ration allows another GET for a missing server that an entry could wait for."""
         if not any(self._may_ask_for_missing(entry) for entry in self._missing):
             return math.inf
-        return self._rationed[0] + 1 if len(self._rationed) == GETS_A_SECOND else -math.inf
+        return self._rationed[0] + RATION_SECONDS if len(self._rationed) == GETS_A_SECOND else -math.inf
 
     def _may_ask_for_missing(self, entry: PollEntry) -> bool:
         return not entry.awaits and not entry.asks and any(not self._running[key] for key in entry.missing)
