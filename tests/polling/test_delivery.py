@@ -39,15 +39,11 @@ class StoppedClock:
         return NOW + 1
 
 
-@attrs.define(eq=False)
 class House:
     """A delivery with subscribers, and those that were told to wake up."""
 
-    subscribers: Subscribers = attrs.field(factory=Subscribers)
-    woken: list = attrs.field(factory=list)
-
-    def __attrs_post_init__(self):
-        self.log = CommandLog()
+    def __init__(self):
+        self.subscribers, self.log, self.woken = Subscribers(), CommandLog(), []
         self.delivery = Delivery(
             self.subscribers, self.log, clock=StoppedClock(), bind=lambda server: server, tell=self.woken.append
         )

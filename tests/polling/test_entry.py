@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.polling.entries import NOW, after_poll, entry, polled_by, sat
-from vpsorg_async._polling.entry import LAST_POLL, expiry
+from vpsorg_async._polling.entry import LAST_POLL, Size, expiry
 
 
 class TestEntry:

@@ -266,7 +266,7 @@ class Coordinator:
             self._pause_all(failure)
         self._schedule.ended(poll)
         if poll.key is not None and poll.runner in self._attending:
-            self._attending[poll.runner].hurried.discard(poll.key)
+            self._attending[poll.runner].hurried -= {poll.key}
         seconds = self._clock.now() - poll.began
         self._events.emit("poll.ended", servers=servers, requests=requests, seconds=seconds, failed=failure is not None)
 

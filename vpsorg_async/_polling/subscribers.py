@@ -68,7 +68,7 @@ class Subscription:
     polls: list[Poll] = attrs.field(init=False, factory=list)
     nap: Scope | None = attrs.field(init=False, default=None)
     group: TaskGroup | None = attrs.field(init=False, default=None)
-    hurried: set[str] = attrs.field(init=False, factory=set)
+    hurried: frozenset[str] = attrs.field(init=False, default=frozenset())
 
     @property
     def entry(self) -> PollEntry:
