@@ -1,4 +1,4 @@
-"""What a client last told the API to do with each server, and last heard of it."""
+"""Remembers for each server the last command of this client and the newest observation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CAPACITY = 20_000
-"""Servers that are remembered, the newest (assumed: what an account can have, and some 10 MB)."""
+"""The number of servers that are remembered (assumed: an account has no more; they take some 10 MB)."""
 
 
 # Looked up once, because looking up a member of an enum is slow.
@@ -57,16 +57,17 @@ class _Entry:
 
 @attrs.define(eq=False)
 class Change:
-    """A change of ours to one server, while it is on the wire and after.
+    """A change of one server by this client, from its request on.
 
     Attributes:
-        server_id: whose.
+        server_id: the server.
         began: when its call began, in seconds on the client's clock.
         baseline: `updated_at` of an observation that ended before and showed it active, with no other change of this
             client in between.
-        own: the command that it is, if it is one.
-        earlier: the command that counts in its place once it is known that it was not carried out.
-        shown: whether its effect has been seen.
+        own: the command, if the change is one.
+        earlier: the previous command, which applies again if this one was not executed.
+        refused: whether the API refused it.
+        shown: whether its effect was observed.
     """
 
     server_id: int | str
@@ -79,29 +80,29 @@ class Change:
 
     @property
     def command(self) -> Command | None:
-        """The command whose effect is to be waited for: on the wire yet, answered, or the one before a refused one."""
+        """The command whose effect a wait is for: this one, or the previous one if this one was refused."""
         if not self.refused:
             return self.own
         return None if self.earlier is None or self.earlier.shown else self.earlier.command
 
 
 class CommandLog:
-    """Remembers, for the newest 20,000 servers, the last command of this client and the last observation."""
+    """Remembers the last command and the newest observation of the 20,000 servers that were used last."""
 
     def __init__(self) -> None:
         # Oldest first.
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        # Commands that have not shown their effect. Apart from the observations: a list brings those by the thousand.
+        # Commands whose effect was not observed yet. Kept apart from observations, which a list brings by the thousand.
         self._pending: OrderedDict[str, Change] = OrderedDict()
-        # Ids that creates of this client returned: no other create may adopt them. One small string a server made.
+        # Ids that creates of this client returned. No other create may adopt them. One small string for each.
         self._created: set[str] = set()
 
     @contextmanager
     def changing(self, server_id: int | str, now: float, name: str | None = None) -> Iterator[Change]:
-        """Mark that a change of ours is on the wire, so that what is read meanwhile is no baseline for the next one.
+        """Mark that a change by this client is running. Observations during it are no baseline for the next one.
 
-        If it is a command, its *name*: until it is answered, waits that begin meanwhile take no observation for proof.
-        One that ends without `changed` was not carried out.
+        *name* is the name of a command. Until the command is answered, waits take no observation for proof. A change
+        that ends without `changed` was not executed.
         """
         key = str(server_id)
         entry = self._entry(key)
@@ -126,9 +127,9 @@ class CommandLog:
     def changed(
         self, change: Change, now: float, *, date: datetime | None = None, lost: bool = False, shown: bool = False
     ) -> None:
-        """Note that *change* was answered *now*; or, *lost*, that it may have been carried out.
+        """Note that *change* was answered *now*. If *lost*, its response was lost, and it may have been executed.
 
-        Its effect may have been *shown* already.
+        If *shown*, its effect was observed already.
         """
         key = str(change.server_id)
         entry = self._entry(key)
@@ -137,7 +138,7 @@ class CommandLog:
             return
         change.own = attrs.evolve(change.own, answered=now, date=date, lost=lost)
         change.earlier = None
-        # A later one that is on the wire yet goes on standing for both.
+        # A later command that is still running applies in place of both.
         latest = self.pending(key)
         if latest is None or latest.own is None or latest.own.answered < math.inf:
             self._remember(key, change)
@@ -156,7 +157,7 @@ class CommandLog:
     def is_ours(self, server: Server, *, since: float) -> bool:
         """Return whether a create of this client that began at *since* may adopt *server*.
 
-        Not one that another create has returned, nor one that was seen before.
+        It may not if another create has returned the server, or if the server was seen before.
         """
         key = str(server.id)
         entry = self._entries.get(key)
@@ -165,7 +166,7 @@ class CommandLog:
         return key not in self._created and not seen_before
 
     def pending(self, server_id: int | str) -> Change | None:
-        """Return the last command to the server that has not yet shown its effect, or is on the wire."""
+        """Return the last command to the server whose effect was not observed yet, or that is running."""
         return self._pending.get(str(server_id))
 
     def is_gone(self, server_id: int | str) -> bool:
@@ -238,6 +239,6 @@ def _shows_effect(command: Command, observation: Observation) -> bool:
     if observation.server is None or observation.began < command.answered:
         return False
     if command.name == "create":
-        # That it was made is not all: where its provisioning ends is yet to be seen.
+        # The create is over when provisioning has ended, not when the server is first observed.
         return observation.status not in ("", command.transitional_status)
     return took_effect(command, [observation], grace=float("inf"))

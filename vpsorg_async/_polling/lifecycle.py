@@ -1,23 +1,23 @@
-"""The statuses of a server, what moves it between them, and what observations prove of a goal. Pure.
+"""Decides what observations prove about the goal of a wait. Pure.
 
-A *observation* is what one look at one server said, with the times when its request began and ended. `judge` is given
-the goal, this client's last command to the server, and the observations since, and says whether the last of them proves
-the goal, puts it out of reach, or neither. The rules, in order:
+An *observation* is what one response said about one server, with the times when its request began and ended. `judge`
+takes the goal, the client's last command to the server, and the observations since. It says whether the last
+observation proves the goal, puts it out of reach, or neither. The rules, in order:
 
 1. An observation whose request began before the command was answered says nothing: it may show the time before.
-2. 404 proves a goal of "gone". For any other goal the server is gone, unless it was created so short a time ago that
-   the API may not know it everywhere yet, and has never been seen.
-3. The status that the server held when the command was given proves nothing until the command has shown its effect
-   (else `active` from before a reboot would do), and never fails a wait either. The effect is shown by the status that
-   the command leads through, or by one that does not lead to the status held (one that does may be older yet); after a
-   reboot also by an `updated_at` newer than before it and not older than the API's answer to it. It is assumed when the
-   grace has passed after a reboot, which a look may miss, or after a command whose answer was lost, which may never
-   have been.
+2. A 404 proves the goal "gone". For any other goal it means that the server is gone. The exception is a server that was
+   created a short time ago and has never been observed: the API may not know it everywhere yet.
+3. The status from before the command proves nothing until the command has shown its effect. Otherwise `active` from
+   before a reboot would do. Nor does that status ever fail a wait. The effect is shown by the transitional status, or
+   by a status that does not lead to the status before. A status that leads there may be older. After a reboot, a newer
+   `updated_at` shows it too, if it is not older than the API's response to the command. The effect is assumed when the
+   grace has passed after a reboot, because polls may miss the reboot, or after a command whose response was lost,
+   because the API may not have executed it.
 4. A status of the goal is proof.
 5. A status in `fail_on` puts the goal out of reach.
-6. So does a status in which commands end, after a transition or a create: what was under way has ended elsewhere. No
-   command ends in `suspended`, which the vendor sets and lifts at any time: `fail_on` alone decides on it.
-7. Anything else, a status that nobody documented too: look again.
+6. So does a status in which commands end, if it follows a transition or a create: that has ended elsewhere. No command
+   ends in `suspended`. The vendor sets and lifts it at any time, so `fail_on` alone decides on it.
+7. After any other status, also an unknown one, the wait goes on.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LASTING = frozenset({ServerStatus.ACTIVE, ServerStatus.STOPPED, ServerStatus.SUS
 
 @attrs.frozen
 class Transition:
-    """What a command does to a server: from which status, through which, to which."""
+    """The statuses of a server before, during and after a command."""
 
     status_before: ServerStatus | None
     transitional_status: ServerStatus
@@ -55,29 +55,32 @@ TRANSITIONS = {
     "stop": Transition(ServerStatus.ACTIVE, ServerStatus.STOPPING, ServerStatus.STOPPED),
     "reboot": Transition(ServerStatus.ACTIVE, ServerStatus.REBOOTING, ServerStatus.ACTIVE),
 }
-"""The contract's table. Every status is lasting, or what exactly one command leads through."""
+"""Every status is either lasting or the transitional status of exactly one command.
+
+Source: VPS.org API documentation, "Server statuses".
+"""
 
 PASSING: dict[str, ServerStatus] = {
     transition.transitional_status: transition.status_after for transition in TRANSITIONS.values()
 }
-"""The statuses that a server only passes through, and where they lead."""
+"""The transitional statuses, and the statuses that they lead to."""
 
 ENDS = frozenset(PASSING.values())
 """The lasting statuses that commands lead to."""
 
 CLOCK_SLACK = timedelta(seconds=2)
-"""How far the API's `Date`, cut to the second, and its `updated_at` may disagree (assumed)."""
+"""The API's `Date`, which is cut to the second, and its `updated_at` may differ by so much (assumed)."""
 
 
 @attrs.frozen(kw_only=True)
 class Observation:
-    """What one look at one server said.
+    """What one response said about one server.
 
     Attributes:
         began: when its request began, in seconds on the client's clock.
-        ended: when its answer had come.
+        ended: when its response had come.
         server: the server as it was shown, or `None` for 404.
-        listed: whether a list showed it, which lacks some fields.
+        listed: whether a list showed it. A list lacks some fields.
     """
 
     began: float
@@ -93,14 +96,14 @@ class Observation:
 
 @attrs.frozen(kw_only=True)
 class Command:
-    """What this client last told the API to do with a server.
+    """The last command of this client to a server.
 
     Attributes:
         name: a key of `TRANSITIONS`.
         began: when its request began, in seconds on the client's clock.
-        answered: when its answer had come, or was given up; infinity: it is on the wire yet.
-        lost: whether it was given up, so that nobody knows whether it was carried out.
-        date: the API's clock then, from the answer's `Date`.
+        answered: when its response had come, or was given up; infinity while the request is running.
+        lost: whether the response was lost, so that nobody knows whether the API executed the command.
+        date: the API's clock then, from the `Date` of the response.
         baseline: `updated_at` of an observation that ended before the command was sent and showed the server active,
             with no other change of this client in between.
         seen: whether the server that a create made has been observed since.
@@ -119,24 +122,24 @@ class Command:
 
     @property
     def transitional_status(self) -> ServerStatus:
-        """The status that the command leads through."""
+        """The status of the server during the command."""
         return TRANSITIONS[self.name].transitional_status
 
     @property
     def status_before(self) -> ServerStatus | None:
-        """The status that the server held when the command was given."""
+        """The status of the server before the command."""
         return TRANSITIONS[self.name].status_before
 
 
 @attrs.frozen(kw_only=True)
 class Goal:
-    """What a wait is for.
+    """The goal of a wait.
 
     Attributes:
-        statuses: any of these; none at all: gone.
-        fail_on: any of these puts it out of reach.
-        grace: seconds after a create in which 404 is no proof, and after a command in which the status from before it
-            is none.
+        statuses: the wait ends with any of these; none at all means that the server is to be gone.
+        fail_on: any of these puts the goal out of reach.
+        grace: a number of seconds. For so long after a create a 404 proves nothing, and for so long after a command
+            the status from before it proves nothing.
     """
 
     statuses: frozenset[str]
@@ -145,7 +148,7 @@ class Goal:
 
     @property
     def gone(self) -> bool:
-        """Whether it is that the server no longer exists."""
+        """Whether the goal is that the server no longer exists."""
         return not self.statuses
 
 
@@ -156,12 +159,12 @@ class Done:
 
 @attrs.frozen
 class KeepWaiting:
-    """Nothing is decided."""
+    """Nothing is decided yet."""
 
 
 @attrs.frozen
 class Failed:
-    """The goal is out of reach: the server is *gone*, or in a status from which it does not get there."""
+    """The goal is out of reach: the server is *gone*, or has a status from which it does not reach the goal."""
 
     reason: str
     gone: bool = False
@@ -171,7 +174,7 @@ Verdict = Done | KeepWaiting | Failed
 
 
 def judge(goal: Goal, command: Command | None, observations: Sequence[Observation]) -> Verdict:
-    """Return what the last of *observations*, oldest first, says of *goal*, in the light of those before it."""
+    """Return what the last of *observations* says about *goal*, given the earlier ones. The oldest comes first."""
     if command is not None:
         observations = [observation for observation in observations if observation.began >= command.answered]
     if not observations:
@@ -197,11 +200,11 @@ def judge(goal: Goal, command: Command | None, observations: Sequence[Observatio
 
 
 def took_effect(command: Command, observations: Sequence[Observation], *, grace: float) -> bool:
-    """Return whether *observations*, all begun after *command* was answered, show that it has been carried out."""
+    """Return whether *observations* show that *command* was executed. All began after it was answered."""
     last = observations[-1]
     if any(_is_effect(command, observation) for observation in observations):
         return True
-    # A start or stop that took effect leaves the status from before it; only a reboot comes back to it.
+    # Only a reboot comes back to the status from before it. A start or stop leaves it.
     comes_back = command.name == "reboot"
     if comes_back and updated_by(command, last):
         return True
@@ -220,9 +223,9 @@ def _is_effect(command: Command, observation: Observation) -> bool:
 
 
 def updated_by(command: Command, observation: Observation) -> bool:
-    """Return whether *observation* shows an `updated_at` that only *command*, or something after it, can have set.
+    """Return whether only *command*, or something after it, can have set the `updated_at` of *observation*.
 
-    Newer than before is not enough: somebody else may have renamed the server between that look and the command.
+    Newer than before is not enough: somebody may have renamed the server between that observation and the command.
     """
     updated_at = observation.server.updated_at if observation.server is not None else None
     if updated_at is None or command.baseline is None or command.date is None:
@@ -242,7 +245,7 @@ def _judge_missing(goal: Goal, command: Command | None, observations: Sequence[O
 
 
 def _under_way(command: Command | None, observations: Sequence[Observation]) -> str | None:
-    """Return the transition that must have ended by the last of *observations*, if one is known of."""
+    """Return the transition that must have ended by the last of *observations*, or `None`."""
     last = observations[-1].status
     for observation in reversed(observations):
         if observation.status in PASSING:
@@ -255,9 +258,9 @@ def _under_way(command: Command | None, observations: Sequence[Observation]) -> 
 
 
 def keep(observations: list[Observation], observation: Observation) -> None:
-    """Add *observation* to *observations*, in place of the last one where that shows the same status.
+    """Add *observation* to *observations*. It replaces the last one if that has the same status.
 
-    What `judge` says of them stays the same.
+    The verdict of `judge` stays the same.
     """
     if observations and observations[-1].status == observation.status:
         observations[-1] = observation
