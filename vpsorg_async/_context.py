@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ._commands import Creator, Search
+from ._commands import Commands
 from ._models import bind
 from ._pagination import Pager
 from ._polling.command_log import CommandLog
@@ -30,8 +30,7 @@ class Context:
 
     requester: Requester
     pager: Pager
-    search: Search
-    creator: Creator
+    commands: Commands
     coordinator: Coordinator
     command_log: CommandLog
     clock: Clock
@@ -49,7 +48,7 @@ def context_of(
     root: Callable[[], Servers],
 ) -> Context:
     """Return the parts of a new client, whose looks have its *options*; what they find belongs to *root*."""
-    command_log, pager, search = CommandLog(), Pager(requester, clock), Search(requester, clock, lifetime)
+    command_log, pager = CommandLog(), Pager(requester, clock)
     coordinator = Coordinator(
         requester,
         pager,
@@ -63,8 +62,7 @@ def context_of(
     return Context(
         requester=requester,
         pager=pager,
-        search=search,
-        creator=Creator(search, pager, command_log=command_log, events=events),
+        commands=Commands(requester, pager, clock=clock, command_log=command_log, events=events, lifetime=lifetime),
         coordinator=coordinator,
         command_log=command_log,
         clock=clock,

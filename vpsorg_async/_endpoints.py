@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ._errors import NotFoundError, StateConflictError
 from ._models import Action, Server, ServerStatus
 from ._policies import NOT_GIVEN, NotGivenType
 from ._request import codec
@@ -123,7 +124,13 @@ def update(
 
 def delete(server_id: int | str) -> Call[None]:
     """Endpoint 6: delete for good."""
-    return Call(method="DELETE", path=_path(server_id), retry_safety=RetrySafety.IDEMPOTENT, decode=codec.nothing)
+    return Call(
+        method="DELETE",
+        path=_path(server_id),
+        retry_safety=RetrySafety.IDEMPOTENT,
+        decode=codec.nothing,
+        repeat_refused_with=NotFoundError,
+    )
 
 
 def command(server_id: int | str, name: str) -> Call[Action]:
@@ -134,6 +141,7 @@ def command(server_id: int | str, name: str) -> Call[Action]:
         retry_safety=RetrySafety.RECONCILE if name == "reboot" else RetrySafety.STATE_CHECKED,
         decode=codec.action,
         action=True,
+        repeat_refused_with=None if name == "reboot" else StateConflictError,
     )
 
 

@@ -595,22 +595,22 @@ class TestBudget:
         assert len(good) >= 980
 
     async def test_a_retry_under_way_that_is_cancelled_does_not_keep_the_others_waiting(self):
-        """R9: whoever drew settles."""
+        """R9: each retry that was acquired is released."""
         budget, told = RetryBudget(), []
         for _ in range(10):
-            assert await budget.draw()
+            assert await budget.acquire()
 
-        async def draw():
-            told.append(await budget.draw())
+        async def acquire():
+            told.append(await budget.acquire())
 
         async with anyio.create_task_group() as group:
-            group.start_soon(draw)
+            group.start_soon(acquire)
             await anyio.wait_all_tasks_blocked()
             for _ in range(9):
-                budget.settle(succeeded=False)
+                budget.release(succeeded=False)
             await anyio.wait_all_tasks_blocked()
             assert told == []
-            budget.settle(succeeded=False)
+            budget.release(succeeded=False)
 
         assert told == [False]
 
@@ -618,22 +618,22 @@ class TestBudget:
         """R9: no refund is lost."""
         budget, told, scope = RetryBudget(), [], anyio.CancelScope()
         for _ in range(10):
-            assert await budget.draw()
+            assert await budget.acquire()
 
         async def cancelled():
             with scope:
-                await budget.draw()
-                budget.settle(succeeded=True)
+                await budget.acquire()
+                budget.release(succeeded=True)
 
-        async def draw():
-            told.append(await budget.draw())
+        async def acquire():
+            told.append(await budget.acquire())
 
         async with anyio.create_task_group() as group:
             group.start_soon(cancelled)
             await anyio.wait_all_tasks_blocked()
-            group.start_soon(draw)
+            group.start_soon(acquire)
             await anyio.wait_all_tasks_blocked()
-            budget.settle(succeeded=True)
+            budget.release(succeeded=True)
             scope.cancel()
 
         assert told == [True]
