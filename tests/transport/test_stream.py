@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.rawserver import RawServer, raw
-from vpsorg_async._transport.stream import MOST_UNREAD, Socket
+from vpsorg_async._transport.stream import MOST_UNREAD, Stream
 
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ def server():
 
 async def connected(server):
     stream = await anyio.connect_tcp("127.0.0.1", httpx.URL(server.base_url).port)
-    socket = Socket(stream)
+    socket = Stream(stream)
     socket.open()
     return socket, stream
 
@@ -42,7 +42,7 @@ async def listening(group, handle):
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     group.start_soon(serve, listener, handle)
     stream = await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port))
-    socket = Socket(stream)
+    socket = Stream(stream)
     socket.open()
     return socket
 
@@ -161,7 +161,7 @@ async def test_bytes_that_have_left_the_system_and_that_nobody_has_received_coun
 async def test_one_that_ended_before_it_was_opened_says_so_and_does_not_wait(server):
     stream = await anyio.connect_tcp("127.0.0.1", httpx.URL(server.base_url).port)
     await stream.aclose()
-    socket = Socket(stream)
+    socket = Stream(stream)
 
     # uvloop has no socket of it any more.
     with anyio.fail_after(10), pytest.raises((anyio.ClosedResourceError, AttributeError)):

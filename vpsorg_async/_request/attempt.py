@@ -13,7 +13,7 @@ import httpx
 
 from .._errors import APIConnectionError, APITimeoutError, ResponseError
 from .._policies import RetryPolicy
-from .auth import origin_of
+from .._transport.types import origin_of
 from .call import RetrySafety
 from .error_responses import error_from
 from .outcome import Attempt, Outcome, Retry, Return, outcome_of_status

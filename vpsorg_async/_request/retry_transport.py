@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from .._transport.httpx_adapter import Exchanger, HTTPXAdapter
+from .._transport.httpx_adapter import HTTPXAdapter
+from .._transport.types import Transport
 from .attempt import Attempts
 from .call import EXTENSION, OBSERVER, RETRY_SAFETY_BY_METHOD, Call, CallOptions, CallState, RetrySafety
 from .retry import RetryLoop
@@ -39,7 +40,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
         events: Events,
         options: CallOptions,
     ) -> None:
-        self._inner: Exchanger = inner if isinstance(inner, Exchanger) else HTTPXAdapter(inner)
+        self._inner: Transport = inner if isinstance(inner, Transport) else HTTPXAdapter(inner)
         attempts = Attempts(RoundTrips(self._inner, authorizer), limiter, clock)
         self._loop = RetryLoop(attempts, clock, events, lifetime)
         self._limiter = limiter

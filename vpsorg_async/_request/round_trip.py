@@ -11,23 +11,20 @@ import httpx
 
 from .._errors import portable
 from .._transport.httpx_adapter import failures
-from .._transport.types import HEADERS_TOO_LARGE, UnreadableError, decoded
-from .auth import ON_THE_WIRE
+from .._transport.types import origin_of
+from .auth import ON_THE_WIRE, signed
+from .body import HEADERS_TOO_LARGE, UnreadableError, unpacked
 from .outcome import Outcome
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .._transport.httpx_adapter import Exchanger
-    from .._transport.types import RawResponse
+    from .._transport.types import RawResponse, Transport
     from .auth import Authorizer, Secret
     from .call import CallState
 
 _REDIRECTS_FROM = 300
-# What described the body's way here.
-_OF_THE_WAY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
-
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 # h11's hint, and ours, on a message whose head, or a chunk's, is not taken (more than 100 KiB).
 _HEAD_TOO_LARGE = 431
@@ -64,7 +61,7 @@ class Failure:
 class RoundTrips:
     """Makes round trips by way of one transport."""
 
-    def __init__(self, transport: Exchanger, authorizer: Authorizer) -> None:
+    def __init__(self, transport: Transport, authorizer: Authorizer) -> None:
         self._transport = transport
         self._authorizer = authorizer
 
@@ -80,11 +77,12 @@ class RoundTrips:
         """
         logged = None
         try:
-            token = await self._authorizer.token_for(request)
+            # Not a byte has left yet.
+            state.sent, origin = False, origin_of(request.url)
+            token = await self._authorizer.token_for(origin)
             logged = ON_THE_WIRE.set(token)
-            # One that does not tell may have sent it from the moment it has it.
-            state.sent = not self._transport.tells_sent
-            return _received(await self._transport.exchange(request, token), token, request, state)
+            raw = await self._transport.round_trip(signed(request, origin, token), state.sending)
+            return _received(raw, token, request, state)
         except UnreadableError as error:
             return Failure(Outcome.UNREADABLE, token.masked_text(str(error)))
         except failures() as error:
@@ -108,18 +106,18 @@ def _without_frames(error: BaseException) -> BaseException:
     return error
 
 
-def _received(answer: RawResponse, token: Secret, request: httpx.Request, state: CallState) -> Received:
-    body, reason = decoded(answer), answer.reason
-    headers = [item for item in answer.headers if item[0].lower() not in _OF_THE_WAY]
-    # What stands in an answer may come to stand in an error, and an API may quote what it was sent.
-    if state.call.decode is not None or answer.status >= _REDIRECTS_FROM:
+def _received(raw: RawResponse, token: Secret, request: httpx.Request, state: CallState) -> Received:
+    headers, body = unpacked(raw)
+    reason = raw.reason
+    # What stands in a response may come to stand in an error, and an API may quote what it was sent.
+    if state.call.decode is not None or raw.status >= _REDIRECTS_FROM:
         body = token.masked(body)
         head = b"\n".join([reason, *[value for _, value in headers]])
         if token.masked(head) != head:
             reason = token.masked(reason)
             headers = [(name, token.masked(value)) for name, value in headers]
     response = httpx.Response(
-        answer.status,
+        raw.status,
         headers=headers,
         stream=httpx.ByteStream(body),
         # The reason phrase is quoted by httpx's log.

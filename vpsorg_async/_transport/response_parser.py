@@ -1,4 +1,4 @@
-"""Reads the bytes of one HTTP/1.1 answer, by httptools, and refuses what could be read in two ways. No I/O."""
+"""Reads the bytes of one HTTP/1.1 response, by httptools, and refuses what could be read in two ways. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A socket of anyio's that is written to, read from and looked at with fewer detours by way of the event loop."""
+"""Writes to, reads from and looks at a connection of anyio's with fewer turns of the event loop."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 import anyio.abc
 import anyio.lowlevel
 
-from .._request.auth import Secret
+from .types import MaskedBytes
 
 
 MOST_UNREAD = 256 * 1024
 """Bytes that may lie here before the system is asked to hold back the rest (assumed)."""
 
 
-class Socket:
+class Stream:
     """Bytes over *stream*, for as long as that is open; closing this one closes that one."""
 
     def __init__(self, stream: anyio.abc.SocketStream) -> None:
@@ -62,7 +62,7 @@ class Socket:
                 return
             self._direct = False
             # A part of what a traceback shows masked is masked too.
-            item = Secret(item[taken:])
+            item = MaskedBytes(item[taken:])
         await self._stream.send(item)
 
     @property
