@@ -18,8 +18,8 @@ import httpx
 # At once: by its first connection a process may have no descriptor left to open a module with.
 from anyio import connect_tcp
 
+from .direct_stream import stream_over
 from .response_parser import ResponseParser
-from .stream import Stream
 from .tls import TLSStream
 from .types import MaskedBytes
 
@@ -27,6 +27,7 @@ from .types import MaskedBytes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .stream import Stream
     from .types import Origin, RawRequest, RawResponse
 
 CLOSING_SECONDS = 2.0
@@ -70,12 +71,11 @@ class Connection:
         parser = ResponseParser(request.method)
         while not parser.done:
             try:
-                data = await stream.receive(_AT_ONCE)
+                parser.feed(await stream.receive(_AT_ONCE))
             except anyio.EndOfStream:
                 break
             except _GONE as error:
                 return parser.finish(httpx.ReadError(_words(error)))
-            parser.feed(data)
         return parser.finish()
 
     @property
@@ -99,7 +99,7 @@ class Connection:
             raise httpx.UnsupportedProtocol(f"a request to {scheme}:// cannot be sent")
         context = self._ssl_context() if scheme == "https" else None
         try:
-            self._bytes = Stream(await connect_tcp(host, port))
+            self._bytes = stream_over(await connect_tcp(host, port))
             self._bytes.open()
             self._stream = self._bytes if context is None else await TLSStream.open(self._bytes, host, context)
         except (*_GONE, anyio.EndOfStream, UnicodeError) as error:

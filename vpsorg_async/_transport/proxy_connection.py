@@ -13,6 +13,7 @@ import httpx
 
 from .connection import CLOSING_SECONDS
 from .httpx_adapter import as_httpx, read
+from .leftover import has_leftover
 
 
 if TYPE_CHECKING:
@@ -91,15 +92,8 @@ class ProxyConnection:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no bytes came behind the last answer: httpcore would take them for the next call's."""
-        for held in self._transport._pool.connections:  # noqa: SLF001 - httpx and httpcore tell it nowhere else
-            innermost: Any = held
-            # A connection by way of a proxy is one around another.
-            while innermost is not None and not hasattr(innermost, "_h11_state"):
-                innermost = getattr(innermost, "_connection", None)
-            if innermost is not None and innermost._h11_state.trailing_data[0]:  # noqa: SLF001 - the same
-                return False
-        return True
+        """Whether no bytes came behind the last response: httpcore would take them for the next call's."""
+        return not has_leftover(self._transport)
 
     async def aclose(self) -> None:
         """Close the socket."""
