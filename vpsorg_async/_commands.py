@@ -95,7 +95,7 @@ class Commands:
         async with self._turn(spec.name, deadline, call.summary):
             state = CallState(call, options.within(_left_until(self._clock, deadline)))
             try:
-                return bind(await self._create(call, spec, state, deadline, bind))
+                return bind(await self._create(call, spec, state, bind))
             except VPSError:
                 raise
             except BaseException:
@@ -106,7 +106,7 @@ class Commands:
                 raise
 
     async def _create(
-        self, call: Call[Server], spec: ServerSpec, state: CallState, deadline: float, bind: Callable[[Server], Server]
+        self, call: Call[Server], spec: ServerSpec, state: CallState, bind: Callable[[Server], Server]
     ) -> Server:
         began = self._clock.now()
         try:
@@ -115,7 +115,7 @@ class Commands:
             unsettled = error
         else:
             return self._made(made.value, began, made.date)
-        server = await self._find_created(spec, unsettled, state.options, deadline, bind)
+        server = await self._find_created(spec, unsettled, state, bind)
         self._events.emit("create.reconciled", name=spec.name, location=spec.location, server=server.id)
         return self._made(server, began, None)
 
@@ -174,7 +174,6 @@ class Commands:
         """
         call = _endpoints.command(server_id, name)
         state = CallState(call, options)
-        deadline = _deadline_of(self._clock, options)
         with self._command_log.changing(server_id, self._clock.now(), name) as change:
             unsettled = None
             try:
@@ -183,7 +182,7 @@ class Commands:
                 except UnsettledError as error:
                     unsettled = error
                 if unsettled is not None:
-                    done = await _SETTLERS[call.retry_safety](self, unsettled, change, options, deadline)
+                    done = await _SETTLERS[call.retry_safety](self, unsettled, change, options, state.deadline)
             except StateConflictError:
                 # Refused; and where the attempt before was lost, a look has settled that it was not carried out either.
                 raise
@@ -198,12 +197,7 @@ class Commands:
     # Settlers: each looks at the server, or at all of them, and says what became of a call.
 
     async def _find_created(
-        self,
-        spec: ServerSpec,
-        unsettled: UnsettledError,
-        options: CallOptions,
-        deadline: float,
-        bind: Callable[[Server], Server],
+        self, spec: ServerSpec, unsettled: UnsettledError, state: CallState, bind: Callable[[Server], Server]
     ) -> Server:
         """Return the server that a lost create made, by the one rule that proves it.
 
@@ -217,7 +211,7 @@ class Commands:
             latest = await self._list(spec, unsettled, look_options)
             return latest if latest.proven else None
 
-        found, failure = await self._look_until(look, unsettled, options, deadline)
+        found, failure = await self._look_until(look, unsettled, state.options, state.deadline)
         if found is not None and len(found.servers) == 1 and spec.name not in self._doubtful:
             return found.servers[0]
         reason = str(latest)

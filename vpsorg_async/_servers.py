@@ -252,7 +252,8 @@ class Servers:
 
         Source: API.md, endpoint 7.
         """
-        return await self._command(server_id, "start", timeout)
+        done, change = await self._context.commands.command(checked_id(server_id), "start", self._with(timeout))
+        return bind_action(done, _Pending(self, "start", change))
 
     async def stop(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
         """Shut a running server down; `await action.wait()` for `stopped`.
@@ -265,7 +266,8 @@ class Servers:
 
         Source: API.md, endpoint 8.
         """
-        return await self._command(server_id, "stop", timeout)
+        done, change = await self._context.commands.command(checked_id(server_id), "stop", self._with(timeout))
+        return bind_action(done, _Pending(self, "stop", change))
 
     async def reboot(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
         """Reboot a running server; `await action.wait()` until it is back.
@@ -279,7 +281,8 @@ class Servers:
 
         Source: API.md, endpoint 9.
         """
-        return await self._command(server_id, "reboot", timeout)
+        done, change = await self._context.commands.command(checked_id(server_id), "reboot", self._with(timeout))
+        return bind_action(done, _Pending(self, "reboot", change))
 
     async def wait_until(
         self,
@@ -406,10 +409,6 @@ class Servers:
             # Others may have been handed the same object, and theirs belongs to their view of the client.
             server = copy.copy(server)
         return bind(server, self)
-
-    async def _command(self, server_id: ServerId, name: str, timeout: Timeout) -> Action:
-        action, change = await self._context.commands.command(checked_id(server_id), name, self._with(timeout))
-        return bind_action(action, _Pending(self, name, change))
 
     def _listing(
         self,

@@ -14,7 +14,7 @@ import httpx
 from .._errors import APIConnectionError, APITimeoutError, ResponseError
 from .._policies import RetryPolicy
 from .._transport.types import origin_of
-from .call import RetrySafety
+from .call import ONCE_ONLY, RetrySafety
 from .error_responses import error_from
 from .outcome import Attempt, Outcome, Retry, Return, outcome_of_status
 from .pauses import read_date, read_retry_after
@@ -64,17 +64,17 @@ class Attempts:
                     came = await self._followed(came, request, state)
             if scope.cancelled_caught:
                 outcome = Outcome.LOST if state.sent else Outcome.NOT_SENT
-                came = Failure(outcome, f"no answer within {limit:.3g} s", timed_out=True)
+                came = Failure(outcome, f"no response within {limit:.3g} s", timed_out=True)
             return self._judged(came, state)
         finally:
             self._limiter.leave()
 
     def cut_short(self, state: CallState, *, closed: bool) -> Attempt:
         """Return the attempt of a call whose time is over, or whose client was closed, wherever it was."""
-        text = "the client is closed" if closed else f"no answer within timeout={state.options.timeout:g} s"
+        text = "the client is closed" if closed else f"no response within timeout={state.options.timeout:g} s"
         outcome = Outcome.LOST if state.maybe_done else Outcome.NOT_SENT
         state.error = _no_response(Failure(outcome, text, timed_out=not closed, final=True), state)
-        verdict = verdict_of(state.retry_safety, outcome, policy=_ONCE, charged=1)
+        verdict = verdict_of(state.call.retry_safety, outcome, policy=_ONCE, charged=1)
         return Attempt(verdict, self._clock.now(), text, closed=closed)
 
     async def _followed(self, came: Received, request: httpx.Request, state: CallState) -> Received | Failure:
@@ -92,10 +92,16 @@ class Attempts:
             response, retry_after, outcome = None, None, came.outcome
             trouble = state.trouble = came.text
         else:
-            response, retry_after = came.response, _retry_after_of(came.response)
+            response = came.response
+            retry_after = _retry_after_of(response) if response.status_code >= _ERRORS_FROM else None
             outcome, trouble = _read(came, state, retry_after), f"answered {response.status_code}"
             self._tell_limiter(response.status_code, retry_after, state)
-        _note(outcome, state)
+        safety = state.call.retry_safety
+        # The API has carried it out: a cancel on the response's way to the caller, in a hook say, leaves doubt.
+        unread = outcome is Outcome.UNREADABLE and safety is not RetrySafety.SAFE
+        state.sent = unread or (outcome is Outcome.SUCCEEDED and safety in ONCE_ONLY)
+        state.lost = state.lost or leaves_doubt(safety, outcome)
+        state.charged += outcome is not Outcome.LIMITED
         if isinstance(came, Failure):
             state.error = _no_response(came, state)
         now = self._clock.now()
@@ -106,7 +112,7 @@ class Attempts:
 
     def _verdict(self, outcome: Outcome, retry_after: float | None, now: float, state: CallState) -> Verdict:
         verdict = verdict_of(
-            state.retry_safety,
+            state.call.retry_safety,
             outcome,
             policy=state.options.retry,
             charged=state.charged,
@@ -136,7 +142,7 @@ class Attempts:
 def _time_for(state: CallState) -> float | None:
     """Return the seconds that an attempt which has just begun may take; `None`: it has no bound of its own."""
     limit = state.options.attempt_timeout
-    if state.retry_safety is RetrySafety.RECONCILE and state.deadline < math.inf:
+    if state.call.retry_safety is RetrySafety.RECONCILE and state.deadline < math.inf:
         third_left = (state.deadline - state.began) * SHARE_OF_ATTEMPT
         return third_left if limit is None else min(limit, third_left)
     return limit
@@ -174,24 +180,14 @@ def _read(came: Received, state: CallState, retry_after: float | None) -> Outcom
     return outcome
 
 
-def _note(outcome: Outcome, state: CallState) -> None:
-    """Write down whether the call may have been carried out, and whether the attempt counts."""
-    safety = state.retry_safety
-    # The API has carried it out: a cancel on the response's way to the caller, in a hook say, leaves doubt.
-    unread = outcome is Outcome.UNREADABLE and safety is not RetrySafety.SAFE
-    state.sent = unread or (outcome is Outcome.SUCCEEDED and safety.once_only)
-    state.lost = state.lost or leaves_doubt(safety, outcome)
-    state.charged += outcome is not Outcome.LIMITED
-
-
 def _no_response(failure: Failure, state: CallState) -> VPSError:
     """Return the error for an attempt without a response that can be read."""
-    text = failure.text if state.attempts <= 1 or failure.final else f"{failure.text} ({state.attempts} tries)"
+    text = failure.text if state.attempts <= 1 or failure.final else f"{failure.text} ({state.attempts} attempts)"
     text = f"{state.call.summary}: {text}"
     if failure.outcome is Outcome.UNREADABLE:
         return ResponseError(text, request_summary=state.call.summary)
     if failure.timed_out and state.trouble and state.trouble not in text:
-        text = f"{text} (the last try: {state.trouble})"
+        text = f"{text} (the last attempt: {state.trouble})"
     kind = APITimeoutError if failure.timed_out else APIConnectionError
     error = kind(text, sent=state.maybe_done, request_summary=state.call.summary)
     error.__cause__ = failure.cause
@@ -200,7 +196,7 @@ def _no_response(failure: Failure, state: CallState) -> VPSError:
 
 def _retry_after_of(response: httpx.Response) -> float | None:
     """Return the seconds that a response asks to wait, by its own `Date` where it has one."""
-    value = response.headers.get("Retry-After") if response.status_code >= _ERRORS_FROM else None
+    value = response.headers.get("Retry-After")
     if value is None:
         return None
     return read_retry_after(value, now=read_date(response.headers.get("Date")) or datetime.now(UTC))

@@ -115,7 +115,8 @@ def signed(request: httpx.Request, origin: Origin, token: Secret) -> RawRequest:
     """
     headers = request.headers.raw
     if token:
-        headers = [item for item in headers if item[0].lower() != b"authorization"]
+        if "Authorization" in request.headers:
+            headers = [item for item in headers if item[0].lower() != b"authorization"]
         headers.append((b"Authorization", token))
     return RawRequest(request.method, request.url, origin, headers, request.stream, request.extensions)
 

@@ -44,11 +44,9 @@ class RetrySafety(enum.Enum):
     # Python's own hashes the name anew at each look-up in a table.
     __hash__ = object.__hash__
 
-    @property
-    def once_only(self) -> bool:
-        """Whether a request that may have been carried out must not be sent again."""
-        return self in (RetrySafety.RECONCILE, RetrySafety.NEVER)
 
+ONCE_ONLY = frozenset({RetrySafety.RECONCILE, RetrySafety.NEVER})
+"""Of these, a request that may have been carried out must not be sent again."""
 
 RETRY_SAFETY_BY_METHOD = {
     "GET": RetrySafety.SAFE,
@@ -144,10 +142,6 @@ class CallState:
     def sending(self) -> None:
         """Note that the first byte of the present attempt leaves: from now on the API may carry it out."""
         self.sent = True
-
-    def answered(self) -> None:
-        """Note that the response has reached the caller: nothing is in doubt any more."""
-        self.sent = self.lost = False
 
 
 OBSERVER: ContextVar[Callable[[CallState], None] | None] = ContextVar("OBSERVER", default=None)

@@ -65,8 +65,10 @@ class Limiter:
 
         Cancellation: the place, or the turn just given, goes to the next.
         """
-        if not self._queue and self._may_begin():
-            self._begin()
+        now = self._clock.now()
+        if not self._queue and self._rate_control.may_begin(now, self._on_wire):
+            self._rate_control.begin(now, self._on_wire)
+            self._on_wire += 1
             return
         place = _Place()
         heapq.heappush(self._queue, (ticket, place))
@@ -88,7 +90,8 @@ class Limiter:
     def leave(self) -> None:
         """Give the turn back; the connection must be free or its socket closed by now."""
         self._on_wire -= 1
-        self._admit()
+        if self._queue:
+            self._admit()
 
     def answered(self, *, began: float = math.inf) -> None:
         """Note an answer that is no 429, to a try that *began* then and has not left yet."""

@@ -63,7 +63,12 @@ class Requester:
         Cancellation: ends at once; the call may have been carried out, as `state.maybe_done` says.
         """
         state = state or CallState(call, options)
-        response = await self._send(self._request(call, state), state)
+        request = self._request(call, state)
+        if self.http.is_closed:
+            # httpx would refuse it in its own words.
+            self._lifetime.check()
+        response = await self.http.send(request)
+        _answered(state)
         return Decoded(state.value, read_date(response.headers.get("Date")))
 
     async def request(
@@ -87,18 +92,10 @@ class Requester:
             )
         except httpx.InvalidURL as error:
             raise ValueError(f"path={path!r} cannot be part of a URL: {error}") from None
-        return await self._send(request, state)
-
-    async def _send(self, request: httpx.Request, state: CallState) -> httpx.Response:
-        try:
-            response = await self.http.send(request)
-        except RuntimeError:
-            # httpx refuses by itself once it is closed, and says it in its own words.
+        if self.http.is_closed:
             self._lifetime.check()
-            raise
-        if state.error is not None:
-            raise state.error
-        state.answered()
+        response = await self.http.send(request)
+        _answered(state)
         return response
 
     def _request(self, call: Call[T], state: CallState) -> httpx.Request:
@@ -126,6 +123,13 @@ class Requester:
                 added.append((b"Content-Length", b"0"))
             headers = self._headers[method] = httpx.Headers([*added, *given])
         return headers
+
+
+def _answered(state: CallState) -> None:
+    """Note that the response has reached the caller: nothing is in doubt any more; raise the error that it is."""
+    if state.error is not None:
+        raise state.error
+    state.sent = state.lost = False
 
 
 def no_content(response: httpx.Response) -> httpx.Response:

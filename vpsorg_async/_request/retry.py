@@ -76,9 +76,9 @@ class RetryLoop:
 
         Cancellation: ends at once. What an attempt, a pause or the budget holds is given back there.
         """
-        attempt: Attempt | None = None
+        attempt, left = None, state.options.timeout
         while True:
-            with self._clock.move_on_after(state.left(self._clock.now())) as scope, self._lifetime.running(scope):
+            with self._clock.move_on_after(left) as scope, self._lifetime.running(scope):
                 attempt = (
                     await self._attempts.make(request, state)
                     if attempt is None
@@ -92,7 +92,7 @@ class RetryLoop:
                         self._budget.succeeded_at_once(state.options.retry.budget)
                     return attempt
                 case Retry():
-                    continue
+                    left = state.left(self._clock.now())
                 case Reconcile():
                     state.lost, state.error = True, _unsettled(attempt, state)
                     return attempt
@@ -104,7 +104,7 @@ def _unsettled(attempt: Attempt, state: CallState) -> Exception:
     """Return what makes `_commands` settle the call; where there is nothing to look at, the error that says so."""
     cause = state.error
     assert isinstance(cause, VPSError)
-    if state.retry_safety is not RetrySafety.NEVER:
+    if state.call.retry_safety is not RetrySafety.NEVER:
         return UnsettledError(began=state.began, cause=cause, response=attempt.response, closed=attempt.closed)
     unknown = OutcomeUnknownError(f"{cause}; it may have been carried out", request_summary=state.call.summary)
     unknown.__cause__ = cause.__cause__

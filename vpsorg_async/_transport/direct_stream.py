@@ -63,7 +63,7 @@ class DirectStream(Stream):
     def open(self) -> None:
         """Begin to use the system's own socket; see `Stream`."""
         self._raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not Django's
-        if self._is_closing():
+        if self._transport.is_closing() or self._raw.fileno() < 0:
             raise anyio.ClosedResourceError
         # What had come before anyio stopped reading.
         self._unread.extend(self._protocol.read_queue)
@@ -78,9 +78,10 @@ class DirectStream(Stream):
 
         Cancellation: comes through only where the system does not take all; a part may have been sent.
         """
-        if self._direct and not self._is_closing():
+        # Asked each time: the number of a socket that is closed may be another file's by now.
+        if self._direct and not self._transport.is_closing() and (number := self._raw.fileno()) >= 0:
             try:
-                taken = os.write(self._raw.fileno(), item)
+                taken = os.write(number, item)
             except BlockingIOError:
                 taken = 0
             if taken == len(item):
@@ -114,6 +115,7 @@ class DirectStream(Stream):
     @property
     def is_quiet(self) -> bool:
         """Whether nothing has come that nobody has received, and the other side has not ended it."""
+        # uvloop's socket may go on giving its number once it is closed.
         if self._raw is None or self._unread or self._ended or self._transport.is_closing():
             return False
         return not readable(self._raw.fileno())
@@ -122,10 +124,6 @@ class DirectStream(Stream):
         """Close it, with no word to the other side; see `Stream`."""
         self._closed = True
         await self._stream.aclose()
-
-    def _is_closing(self) -> bool:
-        # uvloop's socket may go on giving its number, which by then may be that of another file.
-        return bool(self._transport.is_closing() or self._raw.fileno() < 0)
 
     # The event loop calls these.
 
