@@ -352,7 +352,7 @@ class TestRequest:
             with pytest.raises(APITimeoutError) as caught:
                 await client.request("GET", "/x/", timeout=0.1)
 
-        assert str(caught.value) == "GET /x/: no answer within timeout=0.1 s (the last try: answered 503)"
+        assert str(caught.value) == "GET /x/: no response within timeout=0.1 s (the last attempt: answered 503)"
 
 
 @pytest.mark.anyio

@@ -658,7 +658,7 @@ class TestOneName:
             with pytest.raises(APITimeoutError) as caught:
                 await client.servers.create(**SPEC, timeout=0)
 
-        assert str(caught.value) == "POST /servers/: no answer within timeout=0 s"
+        assert str(caught.value) == "POST /servers/: no response within timeout=0 s"
         assert (caught.value.sent, server.requests) == (False, [])
 
     async def test_a_create_cancelled_while_it_waits_for_the_name_leaves_no_doubt(self, server, api):

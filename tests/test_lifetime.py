@@ -335,7 +335,7 @@ class TestClosing:
             with pytest.raises(APITimeoutError) as caught:
                 await client.servers.get(8)
 
-        assert str(caught.value) == "GET /servers/8/: no answer within timeout=0.1 s"
+        assert str(caught.value) == "GET /servers/8/: no response within timeout=0.1 s"
 
 
 async def get_7(client):

@@ -267,7 +267,7 @@ class Client:
         options = self._options
         if timeout is not NOT_GIVEN:
             options = options.within(checked_seconds("timeout", timeout))
-        return await self._context.requester.request(method, path, json=json, params=params, options=options)
+        return await self._context.commands.request(method, path, json=json, params=params, options=options)
 
     async def aclose(self) -> None:
         """Close the client: end running calls and close every connection. A second call does nothing.

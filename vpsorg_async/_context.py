@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ._commands import Creator, Search
+from ._commands import Commands
 from ._pagination import Pager
 from ._polling.command_log import CommandLog
 from ._polling.coordinator import Coordinator
@@ -29,8 +29,7 @@ class Context:
 
     requester: Requester
     pager: Pager
-    search: Search
-    creator: Creator
+    commands: Commands
     coordinator: Coordinator
     command_log: CommandLog
     clock: Clock
@@ -48,7 +47,7 @@ def context_of(
     bind: Callable[[Server], Server],
 ) -> Context:
     """Return the parts of a new client. Its polls use *options*; *bind* gives each server that they show a client."""
-    command_log, pager, search = CommandLog(), Pager(requester, clock), Search(requester, clock, lifetime)
+    command_log, pager = CommandLog(), Pager(requester, clock)
     coordinator = Coordinator(
         requester,
         pager,
@@ -62,8 +61,7 @@ def context_of(
     return Context(
         requester=requester,
         pager=pager,
-        search=search,
-        creator=Creator(search, pager, command_log=command_log, events=events),
+        commands=Commands(requester, pager, clock=clock, command_log=command_log, events=events, lifetime=lifetime),
         coordinator=coordinator,
         command_log=command_log,
         clock=clock,

@@ -1,11 +1,11 @@
-"""The nine endpoints, each as the `Call` that asks it; their arguments checked before anything is sent."""
+"""Builds the `Call` of each of the nine endpoints, and checks what goes into its body; ids have been checked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from ._checks import checked_name
-from ._models import Action, Server, checked_id
+from ._errors import NotFoundError, StateConflictError
 from ._policies import NOT_GIVEN, NotGivenType
 from ._request import codec
 from ._request.call import Call, RetrySafety
@@ -14,7 +14,7 @@ from ._request.call import Call, RetrySafety
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._models import ServerSpec
+    from ._models import Action, Server, ServerSpec
 
 LIST_PATH = "/servers/"
 
@@ -81,17 +81,24 @@ def update(
 
 def delete(server_id: int | str) -> Call[None]:
     """Endpoint 6: delete for good."""
-    return Call(method="DELETE", path=_path(server_id), retry_safety=RetrySafety.IDEMPOTENT, decode=codec.nothing)
+    return Call(
+        method="DELETE",
+        path=_path(server_id),
+        retry_safety=RetrySafety.IDEMPOTENT,
+        decode=codec.nothing,
+        repeat_refused_with=NotFoundError,
+    )
 
 
 def command(server_id: int | str, name: str) -> Call[Action]:
     """Endpoints 7 to 9: start, stop or reboot a server."""
     return Call(
         method="POST",
-        path=f"{_path(server_id)}{name}/",
+        path=f"{LIST_PATH}{server_id}/{name}/",
         retry_safety=RetrySafety.RECONCILE if name == "reboot" else RetrySafety.STATE_CHECKED,
         decode=codec.action,
         action=True,
+        repeat_refused_with=None if name == "reboot" else StateConflictError,
     )
 
 
@@ -124,7 +131,7 @@ def spec_body(spec: ServerSpec) -> dict[str, object]:
 
 
 def _path(server_id: int | str) -> str:
-    return f"{LIST_PATH}{checked_id(server_id)}/"
+    return f"{LIST_PATH}{server_id}/"
 
 
 def _checked_settings(body: dict[str, object]) -> dict[str, object]:

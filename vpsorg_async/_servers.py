@@ -7,18 +7,15 @@ import functools
 import math
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
 from . import _endpoints
 from ._checks import checked_seconds, checked_statuses
-from ._commands import deadline_of, left_until, reboot
-from ._errors import APIConnectionError, OutcomeUnknownError, StateConflictError
 from ._models import (
     Action,
     Server,
-    ServerRef,
     ServerSpec,
     ServerStatus,
     StatusGoal,
@@ -34,8 +31,6 @@ from ._polling.entry import PollEntry, expiry
 from ._polling.lifecycle import LASTING, TRANSITIONS, Goal, Observation
 from ._polling.waiting import OnChange, Wait
 from ._polling.watching import ServerWatch
-from ._request.call import Call, CallOptions, CallState
-from ._request.requester import Answer, was_accepted
 
 
 if TYPE_CHECKING:
@@ -44,11 +39,10 @@ if TYPE_CHECKING:
     from ._context import Context
     from ._page_plan import PageRead
     from ._polling.command_log import Change
+    from ._request.call import CallOptions
 
 ServerId: TypeAlias = int | str | Server
 """A server by its id, or as the API showed it."""
-
-T = TypeVar("T")
 
 WAIT_SECONDS = 900.0
 """How long a wait lasts unless told otherwise: three times the longest documented provisioning."""
@@ -130,7 +124,7 @@ class Servers:
         """
         key = checked_id(server_id)
         began = self._context.clock.now()
-        answer = await self._send(_endpoints.get(key), self._with(timeout))
+        answer = await self._context.requester.send(_endpoints.get(key), self._with(timeout))
         self._context.command_log.admit(
             key, Observation(began=began, ended=self._context.clock.now(), server=answer.value)
         )
@@ -188,13 +182,7 @@ class Servers:
             ssh_key_id=ssh_key_id,
             backups_enabled=backups_enabled,
         )
-        self._context.lifetime.check()
-        try:
-            return bind(await self._context.creator.create(spec, self._with(timeout)), self)
-        except OutcomeUnknownError as error:
-            for candidate in error.candidates:
-                bind(candidate, self)
-            raise
+        return await self._context.commands.create(spec, self._with(timeout), lambda server: bind(server, self))
 
     async def replace(
         self,
@@ -217,7 +205,7 @@ class Servers:
         """
         key = checked_id(server_id)
         call = _endpoints.replace(key, name=name, hostname=hostname, backups_enabled=backups_enabled)
-        return bind(await self._change(key, call, timeout), self)
+        return bind(await self._context.commands.change(key, call, self._with(timeout)), self)
 
     async def update(
         self,
@@ -241,7 +229,7 @@ class Servers:
         """
         key = checked_id(server_id)
         call = _endpoints.update(key, name=name, hostname=hostname, backups_enabled=backups_enabled)
-        return bind(await self._change(key, call, timeout), self)
+        return bind(await self._context.commands.change(key, call, self._with(timeout)), self)
 
     async def delete(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> None:
         """Delete a server for good.
@@ -253,8 +241,7 @@ class Servers:
 
         Source: API.md, endpoint 6.
         """
-        key = checked_id(server_id)
-        await self._change(key, _endpoints.delete(key), timeout)
+        await self._context.commands.delete(checked_id(server_id), self._with(timeout))
 
     async def start(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
         """Power on a stopped server; `await action.wait()` for `active`.
@@ -267,7 +254,8 @@ class Servers:
 
         Source: API.md, endpoint 7.
         """
-        return await self._command(server_id, "start", timeout)
+        done, change = await self._context.commands.command(checked_id(server_id), "start", self._with(timeout))
+        return bind_action(done, _Pending(self, "start", change))
 
     async def stop(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
         """Shut a running server down; `await action.wait()` for `stopped`.
@@ -280,7 +268,8 @@ class Servers:
 
         Source: API.md, endpoint 8.
         """
-        return await self._command(server_id, "stop", timeout)
+        done, change = await self._context.commands.command(checked_id(server_id), "stop", self._with(timeout))
+        return bind_action(done, _Pending(self, "stop", change))
 
     async def reboot(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
         """Reboot a running server; `await action.wait()` until it is back.
@@ -294,7 +283,8 @@ class Servers:
 
         Source: API.md, endpoint 9.
         """
-        return await self._command(server_id, "reboot", timeout)
+        done, change = await self._context.commands.command(checked_id(server_id), "reboot", self._with(timeout))
+        return bind_action(done, _Pending(self, "reboot", change))
 
     async def wait_until(
         self,
@@ -423,71 +413,6 @@ class Servers:
             # Others may have been handed the same object, and theirs belongs to their view of the client.
             server = copy.copy(server)
         return bind(server, self)
-
-    async def _command(self, server_id: ServerId, name: str, timeout: Timeout) -> Action:
-        parts, key, options = self._context, checked_id(server_id), self._with(timeout)
-        call = _endpoints.command(key, name)
-        state = CallState(retry_safety=call.retry_safety, options=options, summary=call.summary)
-        with parts.command_log.changing(key, parts.clock.now(), name) as change:
-            try:
-                if name == "reboot":
-                    answer = await reboot(
-                        parts.search, parts.command_log, key, options=options, change=change, state=state
-                    )
-                    # A lost reboot is answered by the look that proves it, and by nothing else.
-                    shown = answer.lost
-                else:
-                    answer, shown = await self._settle(key, call, options, state)
-            except StateConflictError:
-                # Refused; and where the try before was lost, a look has settled that it was not carried out either.
-                raise
-            except BaseException as error:
-                # It may be carried out yet: a wait that follows must not take the status from before for its goal.
-                if state.maybe_done or was_accepted(error):
-                    parts.command_log.changed(change, parts.clock.now(), lost=True)
-                raise
-            parts.command_log.changed(change, parts.clock.now(), date=answer.date, shown=shown)
-        return bind_action(answer.value, _Pending(self, name, change))
-
-    async def _settle(
-        self, key: int | str, call: Call[Action], options: CallOptions, state: CallState
-    ) -> tuple[Answer[Action], bool]:
-        """Start or stop, and tell whether a look has shown the effect: one settles a 400 to a repeat.
-
-        The lost try before it may be what made it so.
-        """
-        deadline = deadline_of(self._context.clock, options)
-        try:
-            return await self._context.requester.send(call, options, state), False
-        except StateConflictError as error:
-            if not state.lost:
-                raise
-            conflict = error
-        left = left_until(self._context.clock, deadline)
-        try:
-            seen = await self._send(_endpoints.get(key), options.within(left))
-        except APIConnectionError as error:
-            error.sent = True
-            raise
-        transition = TRANSITIONS[call.path.rstrip("/").rpartition("/")[2]]
-        server = seen.value
-        if server.status not in (transition.transitional_status, transition.status_after):
-            raise conflict
-        ref = ServerRef(id=server.id, name=server.name, status=server.status)
-        action = Action(status="success", message=conflict.message, server=ref)
-        return Answer(action, seen.date, lost=True), True
-
-    async def _change(self, key: int | str, call: Call[T], timeout: Timeout) -> T:
-        parts = self._context
-        with parts.command_log.changing(key, parts.clock.now()) as change:
-            try:
-                answer = await self._send(call, self._with(timeout))
-            finally:
-                parts.command_log.changed(change, parts.clock.now())
-        return answer.value
-
-    async def _send(self, call: Call[T], options: CallOptions) -> Answer[T]:
-        return await self._context.requester.send(call, options)
 
     def _listing(
         self,

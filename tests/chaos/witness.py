@@ -120,7 +120,7 @@ class Witness:
 
     def on_event(self, event: Event) -> None:
         """Note whose try was given up for taking too long."""
-        if event.name == "call.retry" and str(event.fields["reason"]).startswith("no answer within"):
+        if event.name == "call.retry" and str(event.fields["reason"]).startswith("no response within"):
             self._change(CALL.get(), slow=True)
 
     def begin(self, kind: str, at: float, *, name: str = "") -> str:

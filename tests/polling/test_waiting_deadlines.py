@@ -153,7 +153,7 @@ class TestWallClock:
             def now(cls, tz=None):
                 return super().now(tz) + dt.timedelta(seconds=jump["by"])
 
-        monkeypatch.setattr("vpsorg_async._request.retry_transport.datetime", Jumping)
+        monkeypatch.setattr("vpsorg_async._request.attempt.datetime", Jumping)
 
         def change(shown):
             jump["by"] += days * 86_400

@@ -62,7 +62,7 @@ async def settle():
 class TestOrder:
     async def test_turns_are_given_in_the_order_of_asking(self):
         limiter, order = Limiter(1, SystemClock()), []
-        await limiter.enter(limiter.ticket(look=False))
+        await limiter.enter(limiter.ticket(poll=False))
 
         async def call(number, ticket):
             await limiter.enter(ticket)
@@ -72,7 +72,7 @@ class TestOrder:
 
         async with anyio.create_task_group() as group:
             for number in range(50):
-                group.start_soon(call, number, limiter.ticket(look=False))
+                group.start_soon(call, number, limiter.ticket(poll=False))
             await settle()
             limiter.leave()
 
@@ -80,7 +80,7 @@ class TestOrder:
 
     async def test_looks_go_before_calls_that_asked_earlier(self):
         limiter, order = Limiter(1, SystemClock()), []
-        await limiter.enter(limiter.ticket(look=False))
+        await limiter.enter(limiter.ticket(poll=False))
 
         async def call(name, ticket):
             await limiter.enter(ticket)
@@ -89,7 +89,7 @@ class TestOrder:
 
         async with anyio.create_task_group() as group:
             for name in ("call 1", "call 2", "look 1", "look 2"):
-                group.start_soon(call, name, limiter.ticket(look=name.startswith("look")))
+                group.start_soon(call, name, limiter.ticket(poll=name.startswith("look")))
             await settle()
             limiter.leave()
 
@@ -97,7 +97,7 @@ class TestOrder:
 
     async def test_a_call_that_comes_back_keeps_its_place(self):
         limiter, order = Limiter(1, SystemClock()), []
-        first, second, third = (limiter.ticket(look=False) for _ in range(3))
+        first, second, third = (limiter.ticket(poll=False) for _ in range(3))
         await limiter.enter(second)
 
         async def call(name, ticket):
@@ -119,7 +119,7 @@ class TestOrder:
 
         async def call():
             nonlocal inside, most
-            await limiter.enter(limiter.ticket(look=False))
+            await limiter.enter(limiter.ticket(poll=False))
             inside += 1
             most = max(most, inside)
             await checkpoint()
@@ -140,7 +140,7 @@ class TestRamp:
 
         async def call():
             nonlocal inside
-            await limiter.enter(limiter.ticket(look=False))
+            await limiter.enter(limiter.ticket(poll=False))
             inside += 1
             if inside == size:
                 all_inside.set()
@@ -160,7 +160,7 @@ class TestRamp:
 
         async def call():
             nonlocal inside
-            await limiter.enter(limiter.ticket(look=False))
+            await limiter.enter(limiter.ticket(poll=False))
             inside += 1
             await anyio.sleep_forever()
 
@@ -181,7 +181,7 @@ class TestCancelling:
 
         async def call():
             nonlocal inside, most
-            await limiter.enter(limiter.ticket(look=chance.random() < 0.2))
+            await limiter.enter(limiter.ticket(poll=chance.random() < 0.2))
             try:
                 inside += 1
                 most = max(most, inside)
@@ -204,7 +204,7 @@ class TestCancelling:
                 group.start_soon(cancelled_call, chance.randrange(12))
         with anyio.fail_after(5):
             for _ in range(3):
-                await limiter.enter(limiter.ticket(look=False))
+                await limiter.enter(limiter.ticket(poll=False))
 
         assert (inside, most) == (0, 3)
 
@@ -212,16 +212,16 @@ class TestCancelling:
     async def test_a_turn_given_to_a_call_at_the_moment_of_its_cancel_goes_to_the_next(self, cancelled_first):
         """P1: a turn that nobody takes any more is not lost."""
         limiter, entered = Limiter(1, SystemClock()), anyio.Event()
-        await limiter.enter(limiter.ticket(look=False))
+        await limiter.enter(limiter.ticket(poll=False))
         scope = anyio.CancelScope()
 
         async def cancelled():
             with scope:
-                await limiter.enter(limiter.ticket(look=False))
+                await limiter.enter(limiter.ticket(poll=False))
                 limiter.leave()
 
         async def next_one():
-            await limiter.enter(limiter.ticket(look=False))
+            await limiter.enter(limiter.ticket(poll=False))
             entered.set()
 
         async with anyio.create_task_group() as group:
@@ -242,7 +242,7 @@ class TestCancelling:
         async def call(scope):
             nonlocal entered
             with scope:
-                await limiter.enter(limiter.ticket(look=False))
+                await limiter.enter(limiter.ticket(poll=False))
                 entered += 1
                 limiter.leave()
 
@@ -265,7 +265,7 @@ class TestCancelling:
         async def call(scope):
             nonlocal entered
             with scope:
-                await limiter.enter(limiter.ticket(look=False))
+                await limiter.enter(limiter.ticket(poll=False))
                 entered += 1
                 limiter.leave()
 
@@ -291,7 +291,7 @@ class TestCost:
             limiter = Limiter(10, clock)
 
             async def call():
-                await limiter.enter(limiter.ticket(look=False))
+                await limiter.enter(limiter.ticket(poll=False))
                 await checkpoint()
                 limiter.answered()
                 limiter.leave()
@@ -309,10 +309,10 @@ class TestCost:
         clock = HastyClock()
         limiter = Limiter(1, clock)
         limiter.refused(10)
-        await limiter.enter(limiter.ticket(look=False))
+        await limiter.enter(limiter.ticket(poll=False))
 
         async def call():
-            await limiter.enter(limiter.ticket(look=False))
+            await limiter.enter(limiter.ticket(poll=False))
             limiter.leave()
 
         async with anyio.create_task_group() as group:

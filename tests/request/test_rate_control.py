@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import itertools
 import json as jsonlib
 import math
@@ -27,7 +26,6 @@ from tests.rawserver import RawServer, json
 from vpsorg_async import Client, PollPolicy, RetryPolicy, WaitTimeoutError
 from vpsorg_async._errors import RateLimitError, ServerError
 from vpsorg_async._request.rate_control import FIRST_BURST, SILENCE, SLOWEST, RateControl
-from vpsorg_async._request.retry_budget import RetryBudget
 from vpsorg_async.sandbox._clocks.virtual import VirtualClock
 
 
@@ -548,117 +546,3 @@ class TestPace:
 
         changes_at = pace.changes_at(on_wire)
         assert pace.may_begin(now, on_wire) or changes_at is None or pace.may_begin(max(now, changes_at), on_wire)
-
-
-class TestBudget:
-    @pytest.mark.heavy
-    @pytest.mark.parametrize("together", [True, False], ids=["at once", "one by one"])
-    async def test_an_api_that_is_down_for_good_sees_ten_retries(self, server, together):
-        """R9: of a thousand calls."""
-        server.answer("GET", PATH, json(500, {}))
-        failed = []
-
-        async def call(client):
-            try:
-                await client.servers.get(7)
-            except ServerError as error:
-                failed.append(error)
-
-        async with client_of(server, timeout=60) as client:
-            await run(call, client, 1000, together)
-
-        assert len(failed) == 1000
-        assert len(server.requests) <= 1010
-
-    @pytest.mark.heavy
-    @pytest.mark.parametrize("together", [True, False], ids=["at once", "one by one"])
-    async def test_an_api_where_every_call_fails_once_loses_nearly_none(self, server, together):
-        """R9: a call that succeeds after a retry pays it back."""
-        seen, lock = set(), threading.Lock()
-
-        def answer(request):
-            with lock:
-                again = request.path in seen
-                seen.add(request.path)
-            return json(200, detail()) if again else json(500, {})
-
-        server.answer("GET", ANY, answer)
-        good, numbers = [], iter(range(1000))
-
-        async def call(client):
-            with contextlib.suppress(ServerError):
-                good.append(await client.servers.get(next(numbers)))
-
-        async with client_of(server, timeout=60) as client:
-            await run(call, client, 1000, together)
-
-        assert len(good) >= 980
-
-    async def test_a_retry_under_way_that_is_cancelled_does_not_keep_the_others_waiting(self):
-        """R9: whoever drew settles."""
-        budget, told = RetryBudget(), []
-        for _ in range(10):
-            assert await budget.draw()
-
-        async def draw():
-            told.append(await budget.draw())
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(draw)
-            await anyio.wait_all_tasks_blocked()
-            for _ in range(9):
-                budget.settle(succeeded=False)
-            await anyio.wait_all_tasks_blocked()
-            assert told == []
-            budget.settle(succeeded=False)
-
-        assert told == [False]
-
-    async def test_a_turn_given_to_one_who_is_cancelled_goes_to_the_next(self):
-        """R9: no refund is lost."""
-        budget, told, scope = RetryBudget(), [], anyio.CancelScope()
-        for _ in range(10):
-            assert await budget.draw()
-
-        async def cancelled():
-            with scope:
-                await budget.draw()
-                budget.settle(succeeded=True)
-
-        async def draw():
-            told.append(await budget.draw())
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(cancelled)
-            await anyio.wait_all_tasks_blocked()
-            group.start_soon(draw)
-            await anyio.wait_all_tasks_blocked()
-            budget.settle(succeeded=True)
-            scope.cancel()
-
-        assert told == [True]
-
-    async def test_looks_neither_take_nor_give(self, server):
-        """R9: a wait's looks do not spend what calls need."""
-        server.answer("GET", PATH, json(500, {}))
-
-        async with client_of(server) as client:
-            for _ in range(3):
-                with pytest.raises(ServerError):
-                    await client.servers.wait_until(7, status="active", poll=QUICK_POLL)
-            before = len(server.requests)
-            with pytest.raises(ServerError):
-                await client.servers.get(7)
-
-        assert before == 15
-        assert len(server.requests) == before + 4
-
-
-async def run(call, client, count, together):
-    if not together:
-        for _ in range(count):
-            await call(client)
-        return
-    async with anyio.create_task_group() as group:
-        for _ in range(count):
-            group.start_soon(call, client)

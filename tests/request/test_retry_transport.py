@@ -139,7 +139,7 @@ class TestGet:
             with pytest.raises(APIConnectionError) as caught:
                 await client.servers.get(7)
 
-        assert str(caught.value) == "GET /servers/7/: Server disconnected without sending a response. (4 tries)"
+        assert str(caught.value) == "GET /servers/7/: Server disconnected without sending a response. (4 attempts)"
         assert caught.value.sent
         assert len(server.requests) == 4
 
@@ -180,7 +180,7 @@ class TestNotSent:
                     await make(client, call)
 
         assert not caught.value.sent
-        assert str(caught.value).endswith("(4 tries)")
+        assert str(caught.value).endswith("(4 attempts)")
         assert [event.name for event in events] == ["call.retry"] * 3
 
     @pytest.mark.parametrize("call", ["create", "reboot"])
@@ -475,7 +475,7 @@ class TestTime:
                 waiting.close()
 
         assert not error.sent
-        assert "no answer within " in str(error)
+        assert "no response within " in str(error)
 
     @pytest.mark.parametrize("call", ["get", "create", "reboot"])
     async def test_it_passes_in_the_handshake(self, call):
@@ -513,14 +513,14 @@ class TestTime:
         assert error.sent
 
     async def test_it_passes_in_a_pause_between_tries(self, server):
-        """R16: the error says what the last try met."""
+        """R16: the error says what the last attempt met."""
         server.answer("GET", PATH, json(500, {}))
         pause = RetryPolicy(initial=1000, maximum=1000)
 
         async with client_of(server, timeout=0.2, retry=pause) as client:
             error = await self.ends(client, "get", 0.2)
 
-        assert str(error) == "GET /servers/7/: no answer within timeout=0.2 s (the last try: answered 500)"
+        assert str(error) == "GET /servers/7/: no response within timeout=0.2 s (the last attempt: answered 500)"
 
     async def test_it_passes_in_a_pause_that_others_were_told(self, server):
         """R16: the pause after a 429 is everybody's; the time is each call's own."""

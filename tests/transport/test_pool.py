@@ -97,7 +97,7 @@ class TestQueue:
                 await client.servers.get(2, timeout=0.1)
             group.cancel_scope.cancel()
 
-        assert (str(caught.value), caught.value.sent) == ("GET /servers/2/: no answer within timeout=0.1 s", False)
+        assert (str(caught.value), caught.value.sent) == ("GET /servers/2/: no response within timeout=0.1 s", False)
 
     async def test_the_looks_of_a_wait_are_not_delayed_by_the_queue(self, server):
         """P2: a look arrives among the next few requests, however many calls wait."""

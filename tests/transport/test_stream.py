@@ -1,19 +1,25 @@
-"""The socket that is written to without the event loop: never to a file that is not it any more."""
+"""Streams, direct and by public names alone: nothing goes to another file, and nothing that came is overlooked."""
 
 from __future__ import annotations
 
 import os
 import select
+import types
 
 import anyio
 import httpx
 import pytest
 
 from tests.rawserver import RawServer, raw
-from vpsorg_async._transport.stream import MOST_UNREAD, Socket
+from vpsorg_async._transport import direct_stream
+from vpsorg_async._transport.direct_stream import MOST_UNREAD, DirectStream, stream_over
+from vpsorg_async._transport.stream import Stream
 
 
 pytestmark = pytest.mark.anyio
+
+# As it is, also where a test replaces it.
+MISSING = direct_stream.missing_names
 
 
 @pytest.fixture
@@ -22,9 +28,17 @@ def server():
         yield running
 
 
+@pytest.fixture(autouse=True, params=["direct", "public"])
+def way(request, monkeypatch):
+    """Each test runs as it is, and as where a private name is missing."""
+    if request.param == "public":
+        monkeypatch.setattr(direct_stream, "missing_names", lambda _stream: ["_transport"])
+    return request.param
+
+
 async def connected(server):
     stream = await anyio.connect_tcp("127.0.0.1", httpx.URL(server.base_url).port)
-    socket = Socket(stream)
+    socket = stream_over(stream)
     socket.open()
     return socket, stream
 
@@ -37,12 +51,16 @@ def files(count):
     return pipes
 
 
+def came(socket):
+    return select.select([socket._raw.fileno()], [], [], 0)[0]
+
+
 async def listening(group, handle):
     """Return a socket whose other side is *handle*'s, for as long as *group* runs."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     group.start_soon(serve, listener, handle)
     stream = await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port))
-    socket = Socket(stream)
+    socket = stream_over(stream)
     socket.open()
     return socket
 
@@ -72,6 +90,7 @@ async def test_nothing_is_written_to_the_file_that_has_its_number_now(server, cl
             for one in pipe:
                 os.close(one)
     assert not socket.is_quiet
+    await socket.aclose()
 
 
 async def test_what_the_system_takes_only_a_part_of_arrives_whole_and_in_order(server):
@@ -109,7 +128,7 @@ async def test_a_flood_that_nobody_reads_is_held_back_and_lost_is_none_of_it(ser
         for _ in range(200):
             await anyio.wait_all_tasks_blocked()
             await anyio.lowlevel.checkpoint()
-        unread = 0 if socket._inbox is None else sum(map(len, socket._inbox._unread))
+        unread = sum(map(len, socket._unread)) if isinstance(socket, DirectStream) else 0
         received = 0
         assert not socket.is_quiet
         with pytest.raises(anyio.EndOfStream):
@@ -148,8 +167,8 @@ async def test_bytes_that_have_left_the_system_and_that_nobody_has_received_coun
 
     async with anyio.create_task_group() as group:
         socket = await listening(group, speak_first)
-        # Trio leaves them where they are.
-        while not (socket._inbox._unread if socket._inbox else select.select([socket._raw.fileno()], [], [], 0)[0]):
+        # All but the direct one leave them where they are.
+        while not (socket._unread if isinstance(socket, DirectStream) else came(socket)):
             await anyio.wait_all_tasks_blocked()
 
         assert not socket.is_quiet
@@ -161,9 +180,36 @@ async def test_bytes_that_have_left_the_system_and_that_nobody_has_received_coun
 async def test_one_that_ended_before_it_was_opened_says_so_and_does_not_wait(server):
     stream = await anyio.connect_tcp("127.0.0.1", httpx.URL(server.base_url).port)
     await stream.aclose()
-    socket = Socket(stream)
+    socket = stream_over(stream)
 
     # uvloop has no socket of it any more.
     with anyio.fail_after(10), pytest.raises((anyio.ClosedResourceError, AttributeError)):
         socket.open()
         await socket.receive()
+
+
+async def test_no_private_name_of_anyio_has_moved(server, way, anyio_backend):
+    """Where this fails, the missing names are to be found anew in anyio's asyncio backend."""
+    stream = await anyio.connect_tcp("127.0.0.1", httpx.URL(server.base_url).port)
+
+    if way == "direct" and anyio_backend[0] == "asyncio":
+        assert direct_stream.missing_names(stream) == []
+        assert isinstance(stream_over(stream), DirectStream)
+    else:
+        assert type(stream_over(stream)) is Stream
+    await stream.aclose()
+
+
+@pytest.mark.parametrize("name", ["_transport", "_protocol", "read_queue", "is_at_eof", "exception"])
+async def test_one_that_is_missing_is_named(name):
+    protocol = {
+        one: None
+        for one in ("read_queue", "is_at_eof", "exception", "connection_lost", "pause_writing", "resume_writing")
+        if one != name
+    }
+    names = {"_transport": None, "_protocol": types.SimpleNamespace(**protocol)}
+    names.pop(name, None)
+
+    assert MISSING(types.SimpleNamespace(**names)) == [
+        name if name in ("_transport", "_protocol") else f"_protocol.{name}"
+    ]

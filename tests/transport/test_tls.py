@@ -11,7 +11,7 @@ import anyio
 import pytest
 import trustme
 
-from vpsorg_async._transport.stream import Socket
+from vpsorg_async._transport.direct_stream import stream_over
 from vpsorg_async._transport.tls import TLSStream
 
 
@@ -85,7 +85,7 @@ async def connected(handle, *, host="127.0.0.1", server=None, trust=None):
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, serve)
-        socket = Socket(await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port)))
+        socket = stream_over(await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port)))
         try:
             socket.open()
             yield await TLSStream.open(socket, host, trust or trusting())

@@ -1,4 +1,4 @@
-"""The token: lent to requests for the API's own origin only, and struck out of what answers quote."""
+"""Puts the token on requests to the API's own origin, and masks it where responses quote it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .._errors import ConfigurationError
+from .._transport.types import MaskedBytes, RawRequest, origin_of
 
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    Origin = tuple[str, str, int | None]
+    from .._transport.types import Origin
+
     Token = str | Callable[[], str | Awaitable[str]]
 
 
@@ -37,7 +39,7 @@ class Hidden:
     value: object = attrs.field(repr=False)
 
 
-class Secret(bytes):
+class Secret(MaskedBytes):
     """A header's value that a traceback with locals shows masked; empty where there is none."""
 
     __slots__ = ()
@@ -87,28 +89,36 @@ def _header(token: Hidden) -> Secret:
     return Secret(_SCHEME + token.value.encode("ascii"))
 
 
-def origin_of(url: httpx.URL) -> Origin:
-    """Return scheme, host and port, the port of the scheme where none is given."""
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
-
-
 class Authorizer:
-    """Holds the token, and lends it to requests to one origin."""
+    """Holds the token, for requests to one origin."""
 
     def __init__(self, token: Hidden, base_url: httpx.URL) -> None:
         self._source = token.value if callable(token.value) else None
         self._value = NO_TOKEN if self._source else _header(token)
         self._origin = origin_of(base_url)
 
-    async def token_for(self, request: httpx.Request) -> Secret:
-        """Return what *request* is to bear in its `Authorization` header; for another origin, nothing.
+    async def token_for(self, origin: Origin) -> Secret:
+        """Return the value of `Authorization` for requests to *origin*: empty for all but the API's.
 
         Raises:
             ConfigurationError: the token's callable raised, or gave no usable token.
         """
-        if origin_of(request.url) != self._origin:
+        if origin != self._origin:
             return NO_TOKEN
         return self._value if self._source is None else await _ask(self._source)
+
+
+def signed(request: httpx.Request, origin: Origin, token: Secret) -> RawRequest:
+    """Return *request* as it is sent: with *token* on a copy of its headers, so that no hook or error ever holds it.
+
+    This is the one place where a token is put on, for every kind of transport. An empty one leaves the headers alone.
+    """
+    headers = request.headers.raw
+    if token:
+        if "Authorization" in request.headers:
+            headers = [item for item in headers if item[0].lower() != b"authorization"]
+        headers.append((b"Authorization", token))
+    return RawRequest(request.method, request.url, origin, headers, request.stream, request.extensions)
 
 
 async def _ask(source: Callable[[], str | Awaitable[str]]) -> Secret:

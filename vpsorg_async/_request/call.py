@@ -1,4 +1,4 @@
-"""A call: what is asked, how it may be repeated, and what has become of it so far."""
+"""Describes a call as data, and records what has become of it so far."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 import math
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
@@ -16,6 +16,9 @@ from .._policies import RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import httpx
+
+    from .._errors import APIStatusError, VPSError
     from .limiter import Ticket
 
 T = TypeVar("T")
@@ -25,24 +28,25 @@ EXTENSION = "vpsorg_async.call"
 
 
 class RetrySafety(enum.Enum):
-    """What may be done when no answer came and a byte of the request had left."""
+    """What may be done when no response came and a byte of the request had left."""
 
     SAFE = "safe"
-    """Changes nothing: again."""
+    """Changes nothing: send it again."""
     IDEMPOTENT = "idempotent"
-    """Twice is the same as once: again; a 404 to a repeated DELETE is success."""
+    """Twice is the same as once: send it again. A 404 to a repeated DELETE is success."""
     STATE_CHECKED = "state checked"
-    """Again; the API refuses the second with a 400, which is then looked into."""
+    """Send it again: the API refuses the second one with a 400, which is settled by a GET."""
     RECONCILE = "reconcile"
-    """Never again: look what became of it."""
+    """Never send it again: look what became of it."""
     NEVER = "never"
-    """Never again, and nothing to look at."""
+    """Never send it again, and there is nothing to look at."""
 
-    @property
-    def once_only(self) -> bool:
-        """Whether a request that may have been carried out must not be sent again."""
-        return self in (RetrySafety.RECONCILE, RetrySafety.NEVER)
+    # Python's own hashes the name anew at each look-up in a table.
+    __hash__ = object.__hash__
 
+
+ONCE_ONLY = frozenset({RetrySafety.RECONCILE, RetrySafety.NEVER})
+"""Of these, a request that may have been carried out must not be sent again."""
 
 RETRY_SAFETY_BY_METHOD = {
     "GET": RetrySafety.SAFE,
@@ -57,21 +61,21 @@ RETRY_SAFETY_BY_METHOD = {
 
 @attrs.frozen(eq=False, repr=False, kw_only=True)
 class CallOptions:
-    """How long a call and each of its tries may take, in seconds, and how often it is tried."""
+    """How long a call and each of its attempts may take, in seconds, and how often it is attempted."""
 
     timeout: float | None = 30.0
     attempt_timeout: float | None = 10.0
     retry: RetryPolicy = RetryPolicy()
-    # A look: goes to the head of the queue, and neither takes from nor gives to the budget of retries.
-    look: bool = False
+    # A poll goes to the head of the queue, and neither takes from nor gives to the retry budget.
+    poll: bool = False
 
     def within(self, timeout: float | None) -> CallOptions:
         """Return these options with another bound on the whole call."""
         return attrs.evolve(self, timeout=timeout)
 
     def for_polling(self, timeout: float | None) -> CallOptions:
-        """Return the options of one look: a single try at the head of the queue."""
-        return attrs.evolve(self, timeout=timeout, retry=RetryPolicy.none(), look=True)
+        """Return the options of one poll: a single attempt at the head of the queue."""
+        return attrs.evolve(self, timeout=timeout, retry=RetryPolicy.none(), poll=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -82,11 +86,14 @@ class Call(Generic[T]):
     # Below the base URL, with its slashes: "/servers/7/".
     path: str
     retry_safety: RetrySafety
-    decode: Callable[[bytes], T]
+    # `None`: a request that the SDK does not model, whose response is the caller's to read.
+    decode: Callable[[bytes], T] | None = None
     query: Mapping[str, str] | None = None
     json: Mapping[str, object] | None = None
     # Start, stop or reboot, whose 400 means "not in this status".
     action: bool = False
+    # How the API refuses a repeat of what an attempt before it has carried out.
+    repeat_refused_with: type[APIStatusError] | None = None
 
     @property
     def summary(self) -> str:
@@ -94,51 +101,68 @@ class Call(Generic[T]):
         return f"{self.method} {self.path}"
 
 
-@attrs.define(eq=False, repr=False, kw_only=True)
+@attrs.define(eq=False, repr=False)
 class CallState:
-    """What has become of one call so far; travels in its request's extensions and is written by the wire."""
+    """What has become of one call so far; travels in its request's extensions, and the attempts write it."""
 
-    retry_safety: RetrySafety
+    call: Call[Any]
     options: CallOptions
-    summary: str
-    # Whether the SDK knows what the answer is: then there is no token in it that the caller could want.
-    modelled: bool = True
     deadline: float = math.inf
     ticket: Ticket | None = None
-    # All tries, and those of them that count against `RetryPolicy.attempts`.
+    # All attempts, and those of them that count against `RetryPolicy.attempts`.
     attempts: int = 0
     charged: int = 0
     pauses: int = 0
-    # Whether a try before the present one may have been carried out.
+    # Whether an attempt that has ended may have been carried out.
     lost: bool = False
-    # Whether a byte of the present try was handed to the stream and no answer to it has come.
+    # Whether a byte of the present attempt has left and its response has not reached the caller.
     sent: bool = False
-    # What was wrong with the last try that ended, in words.
+    # What was wrong with the last attempt that ended, in words.
     trouble: str = ""
-    # When the present try began, on the client's clock.
+    # When the present attempt began, on the client's clock.
     began: float = 0.0
+    # What the last response decodes to, and the error that the call ends with; written where the verdict is found.
+    value: Any = None
+    error: Exception | None = None
+
+    @property
+    def retry_safety(self) -> RetrySafety:
+        """What may be done when the response is lost."""
+        return self.call.retry_safety
 
     @property
     def maybe_done(self) -> bool:
         """Whether the API may have carried the call out without our knowing."""
         return self.lost or self.sent
 
+    def left(self, now: float) -> float | None:
+        """Return the seconds that are left of the call's time; `None`: it has no end."""
+        return None if self.deadline == math.inf else max(0.0, self.deadline - now)
+
+    def sending(self) -> None:
+        """Note that the first byte of the present attempt leaves: from now on the API may carry it out."""
+        self.sent = True
+
 
 OBSERVER: ContextVar[Callable[[CallState], None] | None] = ContextVar("OBSERVER", default=None)
-"""Who is told of each call that this task makes: a fleet, which has to know what was on the wire at a cancel."""
+"""Is told of each call that this task makes; a fleet has to know what was on the wire at a cancel."""
 
 
-class ResponseLostError(Exception):
-    """A create or reboot may have been carried out, and no answer tells (private: `_reconcile` looks into it).
+class UnsettledError(Exception):
+    """The verdict on a call is `Reconcile`; private, as `_commands` catches and settles it.
 
     Attributes:
-        began: when the try began whose answer was lost, on the client's clock.
-        cause: what ended it.
+        began: when the last attempt began, on the client's clock.
+        cause: the error that the call would end with.
+        response: the last response, if there was one.
         closed: whether the client was closed, so that nothing more can be asked.
     """
 
-    def __init__(self, *, began: float, cause: BaseException, closed: bool = False) -> None:
+    def __init__(
+        self, *, began: float, cause: VPSError, response: httpx.Response | None = None, closed: bool = False
+    ) -> None:
         super().__init__(str(cause))
         self.began = began
         self.cause = cause
+        self.response = response
         self.closed = closed

@@ -1,4 +1,4 @@
-"""From bytes to models and errors, and from data to bytes: the one place that knows JSON.
+"""Turns JSON into models, and data into JSON.
 
 orjson reads. Of the three parsers that were tried it alone refuses 100,000 brackets by an error of its own (json and
 msgspec raise RecursionError, at a depth that depends on the caller's), and it refuses NaN and lone surrogates as well.
@@ -8,8 +8,6 @@ Its one fault, a float in place of an integer of more than 64 bits, is made good
 from __future__ import annotations
 
 import functools
-import html
-import http
 import json
 
 from contextlib import suppress
@@ -18,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import attrs
 import orjson
 
-from .. import _errors
+from .. import _decoding
 from .._decoding import json_type
-from .._errors import APIStatusError, ResponseError
+from .._errors import ResponseError
 from .._models import FORM, Action, Server, ServerRef
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import cattrs
 
@@ -34,15 +32,14 @@ T = TypeVar("T")
 BODY_LIMIT: Final = 64 * 1024
 """So many bytes of an error's body are kept and looked at."""
 
-MESSAGE_LIMIT: Final = 500
-"""So many characters of an error's body are its message (assumed: what a log line bears)."""
-
 DEPTH_LIMIT: Final = 100
 """Nothing that the API documents is deeper than 3; at 100, equality, pickling and copying still work anywhere."""
 
 _CONTAINERS: Final = frozenset({dict, list})
 _TOO_DEEP = f"JSON nested deeper than {DEPTH_LIMIT} levels"
-_EXCERPT = 80
+EXCERPT: Final = 80
+"""So many characters of something that is quoted in an error."""
+
 _BOM = b"\xef\xbb\xbf"
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 # The shortest integer that orjson reads as a float is -2**63 - 1.
@@ -74,7 +71,8 @@ def loads(body: bytes) -> Any:
             as it may hold a password.
     """
     value = _parsed(body)
-    if _too_deep(value):
+    # So deep a nesting has more brackets: counting is cheaper than walking.
+    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and _too_deep(value):
         raise ResponseError(f"the answer is {_TOO_DEEP}")
     return value
 
@@ -100,12 +98,17 @@ def dumps(data: object) -> bytes:
 
 def server(body: bytes) -> Server:
     """Read the answer that is a server."""
-    return _server_at(loads(body), "$")
+    data = loads(body)
+    try:
+        return _read(data, Server)
+    except ValueError as error:
+        trouble = f"{error} @ $"
+    raise ResponseError(trouble)
 
 
 def action(body: bytes) -> Action:
-    """Read the answer to a start, stop or reboot."""
-    return _action(_object(loads(body)), Action)
+    """Read the response to a start, stop or reboot."""
+    return _action(loads(body), Action)
 
 
 def nothing(body: bytes) -> None:
@@ -119,7 +122,9 @@ def page(body: bytes) -> Page:
     data = _parsed(body)
     if type(data) is list:
         return Page(items=data, count=len(data), next=None, bare=True)
-    items = _object(data, "nor an array").get("results")
+    if type(data) is not dict:
+        raise ResponseError(f"the answer is no object nor an array but {json_type(data)}")
+    items = data.get("results")
     if type(items) is not list:
         raise ResponseError(f"the answer has no list @ $.results but {json_type(items)}")
     count, following = data.get("count"), data.get("next")
@@ -164,52 +169,6 @@ def servers(
     return found
 
 
-def error_from(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    summary: str,
-    attempts: int,
-    retry_after: float | None,
-    action: bool = False,
-) -> APIStatusError:
-    """Return the error that an answer of 400 or more is; whatever its body, this does not raise.
-
-    Args:
-        status: the answer's status.
-        headers: its headers, case-insensitive.
-        body: its body.
-        summary: the request, such as `"POST /servers/"`.
-        attempts: how many tries were made.
-        retry_after: seconds that the answer asks to wait.
-        action: whether the request was a start, stop or reboot.
-    """
-    kept = body[:BODY_LIMIT]
-    text = kept.decode("utf-8", "replace")
-    try:
-        data = loads(text.encode() if len(body) <= BODY_LIMIT else b"")
-    except ResponseError:
-        data = _page_in_words(text)
-    fields = _field_errors(data)
-    said = _words(data) or _fields_in_words(fields) or (text if data else "")
-    message = _line(said, MESSAGE_LIMIT) or _reason(status)
-    request_id = headers.get("X-Request-ID")
-    suffix = f" (request id {_line(request_id, _EXCERPT)})" if request_id else ""
-    return _class_of(status, blames_server=action and not fields.keys() - {_NO_FIELD})(
-        f"{summary} was answered {status}: {message}{suffix}",
-        status_code=status,
-        message=message,
-        headers=headers,
-        body=kept,
-        fields=fields,
-        request_id=request_id,
-        retry_after=retry_after,
-        attempts=attempts,
-        request_summary=summary,
-    )
-
-
 # From bytes to models
 
 
@@ -229,20 +188,6 @@ def _parsed(body: bytes) -> Any:
     raise ResponseError(trouble)
 
 
-def _object(data: Any, nor: str = "") -> dict[str, Any]:
-    if type(data) is not dict:
-        raise ResponseError(" ".join(filter(None, ("the answer is no object", nor, f"but {json_type(data)}"))))
-    return data
-
-
-def _server_at(data: Any, where: str) -> Server:
-    try:
-        return _read(data, Server)
-    except ValueError as error:
-        trouble = f"{error} @ {where}"
-    raise ResponseError(trouble)
-
-
 def _server(data: Any, _: type[Server]) -> Server:
     found = Server.from_dict(data)
     plan, system, usage = found.plan, found.os, found.resource_usage
@@ -259,14 +204,26 @@ def _servers(items: list[Any], _: type[list[Server]]) -> list[Server]:
     return [_server(item, Server) for item in items] if found is None else found
 
 
-def _action(data: dict[str, Any], _: type[Action]) -> Action:
-    about = _server_at(data.get("server"), "$.server")
+def _action(data: Any, _: type[Action]) -> Action:
+    if type(data) is not dict:
+        raise ResponseError(f"the answer is no object but {json_type(data)}")
     status, message = data.get("status"), data.get("message")
     return Action(
         status=status if type(status) is str else "",
         message=message if type(message) is str else "",
-        server=ServerRef(id=about.id, name=about.name, status=about.status),
+        server=_reference(data.get("server")),
     )
+
+
+def _reference(data: Any) -> ServerRef:
+    """Read the server that an action is about; the vendor's newer clients know its id as `uuid`."""
+    if type(data) is not dict:
+        raise ResponseError(f"no object but {json_type(data)} @ $.server")
+    server_id = _decoding.key(data.get("id"))
+    if server_id is None and (server_id := _decoding.key(data.get("uuid"))) is None:
+        raise ResponseError("no usable id @ $.server")
+    name, status = _decoding.text(data.get("name")), _decoding.status(data.get("status"))
+    return ServerRef(id=server_id, name=name or "", status=status or "")
 
 
 @functools.cache
@@ -316,92 +273,21 @@ def _trouble(body: bytes, error: orjson.JSONDecodeError) -> str:
     if not start:
         return "the answer is empty"
     text = start.decode("utf-8", "replace")
-    if _is_html(text):
+    if is_html(text):
         return "the answer is HTML, not JSON (a proxy or captive portal?)"
     if text[0] in '{["':
         return f"the answer is broken JSON of {len(body)} bytes: {error}"
-    return f'the answer is not JSON but "{_line(text, _EXCERPT)}"'
+    return f'the answer is not JSON but "{one_line(text, EXCERPT)}"'
 
 
-def _is_html(text: str) -> bool:
+def is_html(text: str) -> bool:
     start = text[:1024].lower()
     return start.startswith("<") and ("<html" in start or "<!doctype html" in start)
 
 
-def _line(text: str, limit: int) -> str:
+def one_line(text: str, limit: int) -> str:
     """Return *text* as one line of at most *limit* characters, with control characters escaped."""
     # No more than this is worth a split: a page may begin with much white space.
     words = " ".join(text[: 16 * limit].split())
     shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in words[:limit])
     return shown if len(words) <= limit and len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-# Errors of the API
-
-_NO_FIELD = "non_field_errors"
-_IN_WORDS: Final = ("detail", "message", "error", "errors", "msg")
-_CLASSES: Final[Mapping[int, type[APIStatusError]]] = {
-    400: _errors.BadRequestError,
-    401: _errors.AuthenticationError,
-    402: _errors.InsufficientCreditsError,
-    403: _errors.PermissionDeniedError,
-    404: _errors.NotFoundError,
-    429: _errors.RateLimitError,
-}
-_BAD_REQUEST, _SERVER_ERROR = 400, 500
-
-
-def _class_of(status: int, *, blames_server: bool) -> type[APIStatusError]:
-    if status >= _SERVER_ERROR:
-        return _errors.ServerError
-    if status == _BAD_REQUEST and blames_server:
-        return _errors.StateConflictError
-    return _CLASSES.get(status, APIStatusError)
-
-
-def _field_errors(data: Any) -> dict[str, list[str]]:
-    """Return Django REST framework's errors of single fields, also if they are wrapped in `errors`."""
-    if type(data) is not dict:
-        return {}
-    wrapped = data.get("errors")
-    candidates = {**data, **wrapped} if type(wrapped) is dict else data
-    fields = {}
-    for name, errors in candidates.items():
-        if name not in _IN_WORDS and type(errors) is list and (texts := [*filter(None, map(_words, errors))]):
-            fields[name] = texts
-    return fields
-
-
-def _fields_in_words(fields: Mapping[str, list[str]]) -> str:
-    return "; ".join(
-        " ".join(texts) if name == _NO_FIELD else f"{name}: {' '.join(texts)}" for name, texts in fields.items()
-    )
-
-
-def _words(data: Any) -> str:
-    """Return what an error's JSON says in words, or nothing."""
-    if type(data) is str:
-        return data
-    if type(data) is list:
-        return "; ".join(filter(None, map(_words, data)))
-    if type(data) is not dict:
-        return ""
-    return next((words for name in _IN_WORDS if (words := _words(data.get(name)))), "")
-
-
-def _page_in_words(text: str) -> str:
-    if not _is_html(text.lstrip()):
-        return text
-    # Found, not matched: a regular expression takes quadratic time on a page of "<title<title".
-    lower = text.lower()
-    begin = lower.find(">", lower.find("<title")) + 1 if "<title" in lower else 0
-    end = lower.find("</title", begin)
-    title = html.unescape(text[begin : min(end, begin + MESSAGE_LIMIT)]).strip() if begin and end >= 0 else ""
-    return title or "an HTML page"
-
-
-def _reason(status: int) -> str:
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return "no reason given"

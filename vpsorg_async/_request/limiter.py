@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .._clock import Clock, Scope
 
 Ticket = tuple[bool, int]
-"""A place in the order of asking: not a look (looks first), then a running number. Kept over a call's retries."""
+"""A place in the order of asking: not a poll (polls first), then a running number. Kept over a call's retries."""
 
 LONGEST_SHARED_PAUSE = 60.0
 """Seconds that one answer's `Retry-After` may hold up other calls (assumed); its own call waits for all of it."""
@@ -39,7 +39,7 @@ class _Place:
 
 
 class Limiter:
-    """Lets at most *size* calls onto the wire, first come, first served, looks first.
+    """Lets at most *size* calls onto the wire, first come, first served, polls first.
 
     A turn belongs to whoever `enter` returned to, until it calls `leave`; a waiter that is cancelled gives its place
     up, and its turn too if it had just been given one. There is no background task: one of those who wait, the keeper,
@@ -56,17 +56,19 @@ class Limiter:
         # Invariant: somebody waits for the time exactly while somebody waits.
         self._keeper: _Place | None = None
 
-    def ticket(self, *, look: bool) -> Ticket:
+    def ticket(self, *, poll: bool) -> Ticket:
         """Return the next place in the order of asking."""
-        return (not look, next(self._numbers))
+        return (not poll, next(self._numbers))
 
     async def enter(self, ticket: Ticket) -> None:
         """Return when it is this ticket's turn.
 
         Cancellation: the place, or the turn just given, goes to the next.
         """
-        if not self._queue and self._may_begin():
-            self._begin()
+        now = self._clock.now()
+        if not self._queue and self._rate_control.may_begin(now, self._on_wire):
+            self._rate_control.begin(now, self._on_wire)
+            self._on_wire += 1
             return
         place = _Place()
         heapq.heappush(self._queue, (ticket, place))
@@ -88,7 +90,8 @@ class Limiter:
     def leave(self) -> None:
         """Give the turn back; the connection must be free or its socket closed by now."""
         self._on_wire -= 1
-        self._admit()
+        if self._queue:
+            self._admit()
 
     def answered(self, *, began: float = math.inf) -> None:
         """Note an answer that is no 429, to a try that *began* then and has not left yet."""

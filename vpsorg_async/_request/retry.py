@@ -1,175 +1,143 @@
-"""What an answer, or the lack of one, means for the call: a table, and the rules around it.
+"""Decides what each attempt means for its call, by one table, and makes the attempts that follow from it.
 
-Five kinds of failure, and a few kinds of answer, meet five repeat classes. The verdict is one of three:
+Three rules are behind the table:
 
-- `Give`: this is the call's result, an answer or an error.
-- `Again`: it is proven that nothing was done, or doing it twice is the same as once.
-- `Ambiguous`: it may have been done, and doing it twice is not the same as once.
-
-An answer 429, or 503 with `Retry-After`, says that the request was not carried out, whatever its class. Any other 5xx
-says nothing about that: the proxy in front of the API may have lost the API's own answer. Nor does a status of 600 or
-more, which is none of HTTP's.
+- A 429, and a 503 with `Retry-After`, say that the request was not carried out, whatever its retry safety.
+- Any other 5xx does not say that: a proxy in front of the API may have lost the API's own response. Nor does a status
+  that HTTP does not define.
+- A success that cannot be read is a success: of a create or reboot, which must not be sent twice, it leaves in doubt
+  only what it did.
 """
 
 from __future__ import annotations
 
-import enum
-import functools
-import re
+from typing import TYPE_CHECKING, assert_never
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
-
-import attrs
-
-from .call import RetrySafety
+from .._errors import OutcomeUnknownError, VPSError
+from .call import RetrySafety, UnsettledError
+from .outcome import Outcome, Reconcile, Retry, Return
+from .pauses import spread
+from .repeats import Repeats
+from .retry_budget import RetryBudget
 
 
 if TYPE_CHECKING:
+    import httpx
+
+    from .._clock import Clock
+    from .._events import Events
+    from .._lifetime import Lifetime
     from .._policies import RetryPolicy
+    from .attempt import Attempts
+    from .call import CallState
+    from .outcome import Attempt, Verdict
 
-
-class Kind(enum.Enum):
-    """What came of one try."""
-
-    ANSWER = "an answer that is final"
-    LIMITED = "429, or 503 with Retry-After"
-    BROKEN = "another 5xx, 408, or a status of which nobody knows what it means"
-    NOT_SENT = "no byte of the request left"
-    LOST = "a byte left, no answer came"
-    UNVERIFIED = "the server's certificate does not verify"
-    UNREADABLE = "an answer too large, or not decodable"
-    IMPOSSIBLE = "a request that cannot be sent"
-
-
-@attrs.frozen
-class Give:
-    """The call ends with what this try brought."""
-
-
-@attrs.frozen
-class Again:
-    """Try again *after* so many seconds; one that is *free* costs neither tries nor budget.
-
-    *least* is the part of them that must pass: without time for that there is no other try.
-    """
-
-    after: float
-    least: float = 0.0
-    free: bool = False
-
-
-@attrs.frozen
-class Ambiguous:
-    """The call may have been carried out, and must not be sent again."""
-
-
-Verdict = Give | Again | Ambiguous
-
-_GIVE, _AGAIN, _AMBIGUOUS = "give", "again", "ambiguous"
-
-# What to do where the class makes a difference; every pair not named here is the same for all classes.
-_REPEATABLE = (RetrySafety.SAFE, RetrySafety.IDEMPOTENT, RetrySafety.STATE_CHECKED)
-TABLE: dict[tuple[RetrySafety, Kind], str] = {
-    **{(repeat, Kind.ANSWER): _GIVE for repeat in RetrySafety},
-    **{(repeat, Kind.LIMITED): _AGAIN for repeat in RetrySafety},
-    **{(repeat, Kind.NOT_SENT): _AGAIN for repeat in RetrySafety},
-    **{(repeat, Kind.UNVERIFIED): _GIVE for repeat in RetrySafety},
-    **{(repeat, Kind.IMPOSSIBLE): _GIVE for repeat in RetrySafety},
-    **{(repeat, Kind.BROKEN): _AGAIN for repeat in _REPEATABLE},
-    **{(repeat, Kind.LOST): _AGAIN for repeat in _REPEATABLE},
-    **{(repeat, Kind.UNREADABLE): _GIVE for repeat in _REPEATABLE},
-    (RetrySafety.RECONCILE, Kind.BROKEN): _AMBIGUOUS,
-    (RetrySafety.RECONCILE, Kind.LOST): _AMBIGUOUS,
-    (RetrySafety.RECONCILE, Kind.UNREADABLE): _AMBIGUOUS,
-    # The answer is there to be shown; only its absence makes a POST of the user's own unknown.
-    (RetrySafety.NEVER, Kind.BROKEN): _GIVE,
-    (RetrySafety.NEVER, Kind.LOST): _AMBIGUOUS,
-    (RetrySafety.NEVER, Kind.UNREADABLE): _GIVE,
+# fmt: off
+_GRID: dict[Outcome, tuple[type[Verdict] | None, ...]] = {
+    #                       SAFE    IDEMPOTENT  STATE_CHECKED  RECONCILE   NEVER
+    Outcome.SUCCEEDED:      (Return, Return,    Return,        Return,     Return),
+    Outcome.UNREADABLE:     (Return, Return,    Return,        Reconcile,  Return),
+    Outcome.REDIRECTED:     (Return, Return,    Return,        Return,     Return),
+    Outcome.REFUSED:        (Return, Return,    Return,        Return,     Return),
+    Outcome.REPEAT_REFUSED: (None,   Reconcile, Reconcile,     None,       None),
+    Outcome.GAVE_UP:        (Retry,  Retry,     Retry,         Return,     Return),
+    Outcome.UNSUPPORTED:    (Return, Return,    Return,        Reconcile,  Return),
+    Outcome.LIMITED:        (Retry,  Retry,     Retry,         Retry,      Retry),
+    Outcome.FAILED:         (Retry,  Retry,     Retry,         Reconcile,  Return),
+    Outcome.NOT_SENT:       (Retry,  Retry,     Retry,         Retry,      Retry),
+    Outcome.LOST:           (Retry,  Retry,     Retry,         Reconcile,  Reconcile),
+    Outcome.UNVERIFIED:     (Return, Return,    Return,        Return,     Return),
+    Outcome.UNSENDABLE:     (Return, Return,    Return,        Return,     Return),
 }
+# fmt: on
+TABLE: dict[tuple[RetrySafety, Outcome], type[Verdict]] = {
+    (safety, outcome): verdict
+    for outcome, row in _GRID.items()
+    for safety, verdict in zip(RetrySafety, row, strict=True)
+    if verdict is not None
+}
+"""Every pair that can occur: no repeat is refused where none is sent, or where it changes nothing."""
 
-LEAVES_DOUBT = frozenset({Kind.BROKEN, Kind.LOST})
-"""After these the request may have been carried out."""
-
-_REQUEST_TIMEOUT, _TOO_MANY, _UNAVAILABLE = 408, 429, 503
-# RFC 9110: not implemented and version not supported will not pass; nor will 511 (RFC 6585), log in to the network.
-_LASTING = frozenset({501, 505, 511})
-_SERVER_ERROR = 500
-
-
-def kind_of_answer(repeat: RetrySafety, status: int, *, retry_after: float | None) -> Kind:
-    """Return what kind of answer a *status* is; *retry_after* is what its `Retry-After` says, if it says anything."""
-    if status == _TOO_MANY or (status == _UNAVAILABLE and retry_after is not None):
-        return Kind.LIMITED
-    if status >= _SERVER_ERROR and (status not in _LASTING or repeat is RetrySafety.RECONCILE):
-        return Kind.BROKEN
-    if status == _REQUEST_TIMEOUT and not repeat.once_only:
-        return Kind.BROKEN
-    return Kind.ANSWER
+_FINAL: dict[type[Verdict], Verdict] = {Return: Return(), Reconcile: Reconcile()}
 
 
-def classify(
-    retry_safety: RetrySafety,
-    kind: Kind,
+class RetryLoop:
+    """Carries a call to its end: attempts, verdicts, pauses."""
+
+    def __init__(self, attempts: Attempts, clock: Clock, events: Events, lifetime: Lifetime) -> None:
+        self._attempts = attempts
+        self._clock = clock
+        self._lifetime = lifetime
+        self._budget = RetryBudget()
+        self._repeats = Repeats(attempts, clock, events, self._budget)
+
+    async def run(self, request: httpx.Request, state: CallState) -> Attempt:
+        """Return the attempt that the call ends with; if it is an error, that is `state.error`.
+
+        Cancellation: ends at once. What an attempt, a pause or the budget holds is given back there.
+        """
+        attempt, left = None, state.options.timeout
+        while True:
+            with self._clock.move_on_after(left) as scope, self._lifetime.running(scope):
+                attempt = (
+                    await self._attempts.make(request, state)
+                    if attempt is None
+                    else await self._repeats.after(attempt, request, state)
+                )
+            if scope.cancelled_caught:
+                attempt = self._attempts.cut_short(state, closed=self._lifetime.closed)
+            match attempt.verdict:
+                case Return():
+                    if attempt.works and state.attempts == 1 and not state.options.poll:
+                        self._budget.succeeded_at_once(state.options.retry.budget)
+                    return attempt
+                case Retry():
+                    left = state.left(self._clock.now())
+                case Reconcile():
+                    state.lost, state.error = True, _unsettled(attempt, state)
+                    return attempt
+                case unreachable:
+                    assert_never(unreachable)
+
+
+def _unsettled(attempt: Attempt, state: CallState) -> Exception:
+    """Return what makes `_commands` settle the call; where there is nothing to look at, the error that says so."""
+    cause = state.error
+    assert isinstance(cause, VPSError)
+    if state.call.retry_safety is not RetrySafety.NEVER:
+        return UnsettledError(began=state.began, cause=cause, response=attempt.response, closed=attempt.closed)
+    unknown = OutcomeUnknownError(f"{cause}; it may have been carried out", request_summary=state.call.summary)
+    unknown.__cause__ = cause.__cause__
+    return unknown
+
+
+def verdict_of(
+    safety: RetrySafety,
+    outcome: Outcome,
     *,
     policy: RetryPolicy,
     charged: int,
-    pauses: int,
-    jitter: float,
+    pauses: int = 0,
+    jitter: float = 0.0,
     retry_after: float | None = None,
 ) -> Verdict:
-    """Return what to do after a try.
+    """Return what to do after an attempt.
 
-    *charged* tries were made that count, this one included unless it is `LIMITED`; *pauses* were made before; *jitter*
-    is a number from 0 to 1 that spreads the next one.
+    *charged* attempts were made that count, this one included unless it is `LIMITED`; *pauses* were made before;
+    *jitter* is a number from 0 to 1 that spreads the next one.
     """
-    match TABLE[retry_safety, kind]:
-        case "ambiguous":
-            return Ambiguous()
-        case "again":
-            if kind is not Kind.LIMITED and charged >= policy.attempts:
-                return Give()
-            return pause(policy, kind, pauses=pauses, jitter=jitter, retry_after=retry_after)
-        case _:
-            return Give()
+    verdict = TABLE[safety, outcome]
+    if verdict is not Retry:
+        return _FINAL[verdict]
+    free = outcome is Outcome.LIMITED
+    if not free and charged >= policy.attempts:
+        return Return()
+    least = retry_after if retry_after is not None else policy.initial if free else 0.0
+    return Retry(max(spread(policy, pauses=pauses, jitter=jitter), least), least, free)
 
 
-def pause(policy: RetryPolicy, kind: Kind, *, pauses: int, jitter: float, retry_after: float | None) -> Again:
-    """Return how long to wait: full jitter below a doubling bound, and at least what the API asks for."""
-    # 2.0**1024 overflows; after 64 doublings every bound is the maximum.
-    spread = jitter * min(policy.maximum, policy.initial * 2.0 ** min(pauses, 64))
-    free = kind is Kind.LIMITED
-    if retry_after is None:
-        retry_after = policy.initial if free else 0.0
-    return Again(max(spread, retry_after), least=retry_after, free=free)
-
-
-_SECONDS = re.compile(r"[+-]?\d{1,300}(\.\d{1,300})?", re.ASCII)
-
-
-def read_retry_after(value: str | None, *, now: datetime) -> float | None:
-    """Return a `Retry-After` in seconds, 0 for one that has passed, `None` for none or one that cannot be read.
-
-    Source: RFC 9110, 10.2.3: seconds or a date. *now* is what the API's clock says.
-    """
-    if value is None:
-        return None
-    text = value.strip()
-    if _SECONDS.fullmatch(text):
-        return max(0.0, float(text))
-    date = read_date(text)
-    return None if date is None else max(0.0, (date - now).total_seconds())
-
-
-@functools.lru_cache(maxsize=16)
-def read_date(value: str | None) -> datetime | None:
-    """Return an HTTP date as an aware datetime, or `None` for none or one that cannot be read."""
-    # Kept, as all answers of a second bear the same.
-    if not value:
-        return None
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+def leaves_doubt(safety: RetrySafety, outcome: Outcome) -> bool:
+    """Return whether the request may have been carried out, so that a repeat may find it done."""
+    if outcome in (Outcome.LOST, Outcome.FAILED):
+        return True
+    return TABLE[safety, outcome] is not Return and outcome not in (Outcome.LIMITED, Outcome.NOT_SENT)

@@ -1,4 +1,4 @@
-"""The bucket of retries that all calls of a client share, so that an API that is down is not knocked down further."""
+"""Holds the retries that all calls of a client share, so that an API that is down gets no storm of them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ class RetryBudget:
 
     def __init__(self) -> None:
         self._level = CAPACITY
-        # Retries drawn and not yet settled. Invariant: whoever drew settles, also when cancelled.
+        # Retries acquired and not yet released. Invariant: each is released by the task that acquired it, also by one
+        # that is cancelled.
         self._under_way = 0
         self._waiting: deque[anyio.Event] = deque()
 
-    async def draw(self) -> bool:
-        """Return whether a retry may be made; if so, `settle` must be called when it has ended.
+    async def acquire(self) -> bool:
+        """Return whether a retry may be made; if so, `release` must be called when it has ended.
 
-        Cancellation: nothing is drawn; the place in the queue is given up.
+        Cancellation: nothing is acquired; the place in the queue is given up.
         """
         while self._level < 1:
             if not self._under_way:
@@ -47,8 +48,8 @@ class RetryBudget:
         self._under_way += 1
         return True
 
-    def settle(self, *, succeeded: bool) -> None:
-        """Say how a retry that was drawn has ended."""
+    def release(self, *, succeeded: bool) -> None:
+        """Say how a retry that was acquired has ended."""
         self._under_way -= 1
         if succeeded:
             self._level = min(CAPACITY, self._level + 1)

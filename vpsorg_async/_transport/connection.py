@@ -1,4 +1,4 @@
-"""One connection to one origin, one exchange at a time: anyio's stream, read by httptools."""
+"""Carries one round trip after another over one connection to one origin."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ import httpx
 # At once: by its first connection a process may have no descriptor left to open a module with.
 from anyio import connect_tcp
 
-from .._request.auth import Secret
-from .._request.call import EXTENSION, CallState
+from .direct_stream import stream_over
 from .response_parser import ResponseParser
-from .stream import Socket
 from .tls import TLSStream
+from .types import MaskedBytes
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._request.auth import Origin
-    from .types import RawResponse
+    from .stream import Stream
+    from .types import Origin, RawRequest, RawResponse
 
 CLOSING_SECONDS = 2.0
 """How long closing may hold up a cancel (assumed)."""
@@ -45,44 +44,38 @@ _GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError, OSE
 
 
 class Connection:
-    """A socket, opened by its first exchange. Whoever's exchange raises, or is cancelled, closes it."""
+    """A connection, opened by its first round trip. The pool closes it where a round trip raises or is cancelled."""
 
     def __init__(self, origin: Origin, ssl_context: Callable[[], ssl.SSLContext]) -> None:
         self._origin = origin
         self._ssl_context = ssl_context
-        # What TLS goes through, and where there is none the stream itself.
-        self._socket: Socket | None = None
-        self._stream: Socket | TLSStream | None = None
+        # Closed by `aclose`. TLS goes through it; without TLS it is the stream itself.
+        self._bytes: Stream | None = None
+        self._stream: Stream | TLSStream | None = None
 
-    async def exchange(self, request: httpx.Request, token: Secret) -> RawResponse:
-        """Send *request* with *token* on it and return the answer, its body as far as it came.
-
-        Sets `CallState.sent` of the request's call at the moment when the first byte is handed to the stream: from then
-        on the API may carry it out.
+    async def round_trip(self, request: RawRequest, on_first_byte: Callable[[], None]) -> RawResponse:
+        """Send *request* and return the response, its body as far as it came; see `Transport`.
 
         Raises:
-            httpx.TransportError: no answer came.
+            httpx.TransportError: no response came.
 
-        Cancellation: the request may have been sent; the connection must be closed.
+        Cancellation: the request may have been sent; the caller must close the connection.
         """
-        message = await _message_of(request, token)
+        message = await _message_of(request)
         stream = self._stream or await self._connect()
         await anyio.lowlevel.checkpoint_if_cancelled()
-        state: CallState | None = request.extensions.get(EXTENSION)
-        if state is not None:
-            state.sent = True
+        on_first_byte()
         # One who answers without reading all may end the connection: what cannot be sent may yet be answered.
         with contextlib.suppress(*_GONE):
             await stream.send(message)
         parser = ResponseParser(request.method)
         while not parser.done:
             try:
-                data = await stream.receive(_AT_ONCE)
+                parser.feed(await stream.receive(_AT_ONCE))
             except anyio.EndOfStream:
                 break
             except _GONE as error:
                 return parser.finish(httpx.ReadError(_words(error)))
-            parser.feed(data)
         return parser.finish()
 
     @property
@@ -93,7 +86,7 @@ class Connection:
         """
         return self._stream is not None and self._stream.is_quiet
 
-    async def _connect(self) -> Socket | TLSStream:
+    async def _connect(self) -> Stream | TLSStream:
         """Open the socket.
 
         Raises:
@@ -106,9 +99,9 @@ class Connection:
             raise httpx.UnsupportedProtocol(f"a request to {scheme}:// cannot be sent")
         context = self._ssl_context() if scheme == "https" else None
         try:
-            self._socket = Socket(await connect_tcp(host, port))
-            self._socket.open()
-            self._stream = self._socket if context is None else await TLSStream.open(self._socket, host, context)
+            self._bytes = stream_over(await connect_tcp(host, port))
+            self._bytes.open()
+            self._stream = self._bytes if context is None else await TLSStream.open(self._bytes, host, context)
         except (*_GONE, anyio.EndOfStream, UnicodeError) as error:
             raise httpx.ConnectError(_words(error)) from error
         except AttributeError as error:
@@ -120,11 +113,11 @@ class Connection:
 
     async def aclose(self) -> None:
         """Close the socket, with no word to the other side: nothing of an exchange is open."""
-        if self._socket is not None:
-            await self._socket.aclose()
+        if self._bytes is not None:
+            await self._bytes.aclose()
 
 
-async def _message_of(request: httpx.Request, token: Secret) -> Secret:
+async def _message_of(request: RawRequest) -> MaskedBytes:
     """Return *request* as bytes on the wire: whole before one is sent, so that what is wrong with it costs nothing.
 
     Raises:
@@ -132,27 +125,27 @@ async def _message_of(request: httpx.Request, token: Secret) -> Secret:
 
     Cancellation: a generator that gives the body is ended.
     """
-    stream, headers = request.stream, request.headers.raw
+    stream = request.body
     body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await _joined(stream)
-    named = {name.lower(): value for name, value in headers}
-    if b"transfer-encoding" in named:
-        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-    elif b"%d" % len(body) != named.get(b"content-length", b"0"):
-        raise httpx.LocalProtocolError("the body is not as long as its Content-Length says")
-    if token:
-        if b"authorization" in named:
-            headers = [item for item in headers if item[0].lower() != b"authorization"]
-        headers.append((b"Authorization", token))
-    # Masked where a traceback shows the locals of what sends it.
-    return Secret(_head(request, headers) + body)
-
-
-def _head(request: httpx.Request, headers: list[tuple[bytes, bytes]]) -> bytes:
     line = b"%b %b HTTP/1.1\r\n" % (request.method.encode("latin-1", "replace"), request.url.raw_path)
-    head = b"".join([line, *[b"%b: %b\r\n" % item for item in headers], b"\r\n"])
-    if not _HEAD.fullmatch(head) or head.count(b"\n") != len(headers) + 2:
+    length: bytes | None = b"0"
+    lines = [line]
+    for name, value in request.headers:
+        lines.append(b"%b: %b\r\n" % (name, value))
+        lowered = name.lower()
+        if lowered == b"content-length" and length is not None:
+            length = value
+        elif lowered == b"transfer-encoding":
+            length = None
+    head = b"".join([*lines, b"\r\n"])
+    if not _HEAD.fullmatch(head) or head.count(b"\n") != len(lines) + 1:
         raise httpx.LocalProtocolError("the method, the path or a header has a character that it must not have")
-    return head
+    if length is None:
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+    elif b"%d" % len(body) != length:
+        raise httpx.LocalProtocolError("the body is not as long as its Content-Length says")
+    # A traceback may show the locals of what sends it.
+    return MaskedBytes(head + body)
 
 
 async def _joined(stream: Any) -> bytes:

@@ -1,11 +1,12 @@
-"""Any httpx transport as what the wire exchanges by: the request authorized on a copy, the answer read whole."""
+"""Makes a `Transport` of any httpx transport, and reads httpx's responses whole."""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
@@ -16,8 +17,11 @@ from .types import MAX_BODY, RawResponse
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from .._request.auth import Secret
+    from .types import RawRequest
 
+
+CLOSING_SECONDS = 1.0
+"""How long closing a response may hold up a cancel (assumed)."""
 
 _FAILURES = (
     httpx.TransportError,
@@ -37,63 +41,35 @@ def failures() -> tuple[type[Exception], ...]:
     return _FAILURES if h11 is None else (*_FAILURES, h11.LocalProtocolError)
 
 
-@runtime_checkable
-class Exchanger(Protocol):
-    """What sends a request and reads its answer.
-
-    Attributes:
-        tells_sent: whether it sets `CallState.sent` of a request's call when the first byte leaves, not before.
-    """
-
-    tells_sent: bool
-
-    async def exchange(self, request: httpx.Request, token: Secret) -> RawResponse:
-        """Send *request* with *token* on it, unless that is empty, and return the answer.
-
-        Raises:
-            httpx.TransportError: no answer came.
-
-        Cancellation: the request may have been sent; nothing is left open.
-        """
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-
-
 class HTTPXAdapter:
-    """A transport that was passed in."""
+    """Any httpx transport as a `Transport`; it cannot tell when the first byte leaves."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
-        self.tells_sent = bool(getattr(transport, "tells_sent", False))
 
-    async def exchange(self, request: httpx.Request, token: Secret) -> RawResponse:
-        """Send it; see `Exchanger`."""
-        response = await self._transport.handle_async_request(authorized(request, token))
+    async def round_trip(self, request: RawRequest, on_first_byte: Callable[[], None]) -> RawResponse:
+        """Send *request* and return the response; see `Transport`."""
+        on_first_byte()
+        response = await self._transport.handle_async_request(as_httpx(request))
         try:
-            answer = await read(response)
+            received = await read(response)
         except BaseException:
-            with anyio.move_on_after(1, shield=True):
+            # Closed here, also by a task that is cancelled.
+            with anyio.move_on_after(CLOSING_SECONDS, shield=True):
                 await response.aclose()
             raise
         await response.aclose()
-        return answer
+        return received
 
     async def aclose(self) -> None:
         """Close it."""
         await self._transport.aclose()
 
 
-def authorized(request: httpx.Request, token: Secret) -> httpx.Request:
-    """Return a copy of *request* with *token* on it, so that no hook or error ever holds it; without one, itself."""
-    if not token:
-        return request
-    copy = httpx.Request(
-        request.method, request.url, headers=request.headers, stream=request.stream, extensions=request.extensions
-    )
-    others = [item for item in request.headers.raw if item[0].lower() != b"authorization"]
-    copy.headers = httpx.Headers([*others, (b"Authorization", token)])
-    return copy
+def as_httpx(request: RawRequest, **changed: Any) -> httpx.Request:
+    """Return *request* as httpx's transports take it, with what is *changed*."""
+    facts = {"headers": request.headers, "stream": request.body, "extensions": request.extensions, **changed}
+    return httpx.Request(request.method, request.url, **facts)
 
 
 async def _end(chunks: AsyncIterator[bytes]) -> None:
@@ -108,13 +84,13 @@ async def read(
 ) -> RawResponse:
     """Return *response* with its body read, as far as it comes and up to the limit.
 
-    *leave* ends what has not given all of it.
+    *leave* ends a stream that has not given all of it.
 
-    Cancellation: the same; *leave* is not cancelled.
+    Cancellation: the stream is ended by *leave*, which is not cancelled.
     """
     reason = response.extensions.get("reason_phrase", b"")
-    # An answer made with content, as doubles do, has been decoded by httpx already.
-    if hasattr(response, "_content"):
+    with contextlib.suppress(httpx.ResponseNotRead):
+        # A response made with content, as test doubles do, has been decoded by httpx already.
         return RawResponse(response.status_code, reason, response.headers.raw, response.content, plain=True)
     chunks: AsyncIterator[bytes] = aiter(response.stream)  # type: ignore[arg-type]
     body, complete = bytearray(), False

@@ -1,4 +1,4 @@
-"""Connections that are free, on a stack; one whose exchange did not end cleanly is thrown away."""
+"""Keeps free connections on a stack, and closes one whose round trip did not end cleanly."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ import anyio
 import attrs
 import httpx
 
-from .._request.auth import NO_TOKEN, origin_of
 from .connection import CLOSING_SECONDS, Connection
 from .proxy_connection import ProxyConnection
+from .types import RawRequest, nobody, origin_of
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._request.auth import Origin, Secret
-    from .types import RawResponse
+    from .types import Origin, RawResponse
 
     AnyConnection = Connection | ProxyConnection
 
@@ -39,13 +38,10 @@ class _Idle:
 class ConnectionPool(httpx.AsyncBaseTransport):
     """An httpx transport that never waits for a free connection: the limiter above it does.
 
-    One exchange is on one connection at a time. Invariant: a connection is on the stack, or belongs to exactly one
-    exchange, which gives it back or closes it, also when it is cancelled. Together they are at most *size*, as the
-    limiter lets no more exchanges begin: a new one is opened when the one idle for longest has been closed.
+    A connection carries one round trip at a time. Invariant: it is on the stack, or belongs to exactly one round trip,
+    which gives it back or closes it, also when it is cancelled. Together they are at most *size*, as the
+    limiter lets no more round trips begin: a new one is opened when the one idle for longest has been closed.
     """
-
-    tells_sent = True
-    """See `Exchanger`."""
 
     def __init__(
         self,
@@ -69,39 +65,46 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._in_use = 0
         self._closed = False
 
-    async def exchange(self, request: httpx.Request, token: Secret) -> RawResponse:
-        """Send *request* with *token* on it, unless that is empty, and return the answer.
+    async def round_trip(self, request: RawRequest, on_first_byte: Callable[[], None]) -> RawResponse:
+        """Send *request* and return the response; see `Transport`.
 
         Raises:
-            httpx.TransportError: no answer came.
+            httpx.TransportError: no response came.
 
-        Cancellation: the connection taken is closed, and so are those that had to go before it was used.
+        Cancellation: closed here are the connection in use, and those that had to go before it was used.
         """
-        origin = origin_of(request.url)
-        connection, unwanted = self._take(origin)
+        connection, unwanted = self._take(request.origin)
         kept = False
         try:
             while unwanted:
                 await _close(unwanted[-1])
                 unwanted.pop()
-            answer = await connection.exchange(request, token)
-            kept = answer.reusable and self._give_back(origin, connection)
+            response = await connection.round_trip(request, on_first_byte)
+            kept = response.reusable and self._give_back(request.origin, connection)
         finally:
             for one in unwanted:
                 await _close(one)
             if not kept:
                 await self._discard(connection)
-        return answer
+        return response
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* as it is: for those who put the pool under a transport of their own."""
-        answer = await self.exchange(request, NO_TOKEN)
-        extensions = {"http_version": b"HTTP/1.1", "reason_phrase": answer.reason}
-        stream = _Body(answer.body, answer.trouble)
-        return httpx.Response(answer.status, headers=answer.headers, stream=stream, extensions=extensions)
+        raw = RawRequest(
+            request.method,
+            request.url,
+            origin_of(request.url),
+            request.headers.raw,
+            request.stream,
+            request.extensions,
+        )
+        received = await self.round_trip(raw, nobody)
+        extensions = {"http_version": b"HTTP/1.1", "reason_phrase": received.reason}
+        stream = _Body(received.body, received.trouble)
+        return httpx.Response(received.status, headers=received.headers, stream=stream, extensions=extensions)
 
     async def aclose(self) -> None:
-        """Close the free connections; those in use are closed when their exchanges end."""
+        """Close the free connections; those in use are closed when their round trips end."""
         self._closed = True
         free, self._free = self._free, []
         for idle in free:
@@ -115,14 +118,14 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         return not self._closed
 
     async def _discard(self, connection: AnyConnection) -> None:
-        """Close the connection of an exchange that did not end cleanly."""
+        """Close the connection of a round trip that did not end cleanly."""
         try:
             await _close(connection)
         finally:
             self._in_use -= 1
 
     def _take(self, origin: Origin) -> tuple[AnyConnection, list[AnyConnection]]:
-        """Return a connection for an exchange, and those that the caller closes before it is used."""
+        """Return a connection for a round trip, and those that the caller closes before it is used."""
         fresh = self._now() - IDLE_SECONDS
         unwanted: list[AnyConnection] = []
         connection = self._take_free(origin, fresh, unwanted) or self._new(origin)
@@ -132,7 +135,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         return connection, unwanted
 
     def _take_free(self, origin: Origin, fresh: float, unwanted: list[AnyConnection]) -> AnyConnection | None:
-        """Return one that may bear another exchange; those that may not become *unwanted*."""
+        """Return one that may carry another round trip; those that may not become *unwanted*."""
         for number in reversed(range(len(self._free))):
             idle = self._free[number]
             if idle.origin == origin and idle.since >= fresh:
@@ -160,7 +163,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    """An answer's body, which has come. An iterator: an async generator left half-way would outlive its call."""
+    """A response's body, which has come. An iterator: an async generator left half-way would outlive its call."""
 
     def __init__(self, body: bytes, trouble: Exception | None) -> None:
         self._unread = body

@@ -1,4 +1,4 @@
-"""Which proxy, if any, the environment names for the API's own address."""
+"""Finds the proxy, if any, that the environment names for the API's address."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.request import getproxies_environment, proxy_bypass_environment  # t
 import httpx
 
 from .._errors import ConfigurationError
-from .._request.auth import origin_of
+from .types import origin_of
 
 
 def choose_proxy(given: str | None, base_url: httpx.URL) -> httpx.Proxy | None:

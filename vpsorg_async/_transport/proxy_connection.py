@@ -1,4 +1,4 @@
-"""One connection by way of a proxy, one exchange at a time: httpx's own transport, kept to a single connection."""
+"""Carries one round trip after another by way of a proxy, over httpx's own transport kept to a single connection."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import anyio
 import attrs
 import httpx
 
-from .._request.call import EXTENSION, CallState
 from .connection import CLOSING_SECONDS
-from .httpx_adapter import authorized, read
+from .httpx_adapter import as_httpx, read
+from .leftover import has_leftover
 
 
 if TYPE_CHECKING:
     import ssl
 
-    from .._request.auth import Secret
-    from .types import RawResponse
+    from collections.abc import Callable
+
+    from .types import RawRequest, RawResponse
 
 _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None)
 _CONNECTED = ".connect_tcp.complete"
@@ -56,26 +57,18 @@ class ProxyConnection:
         # What TLS stands on: httpcore forgets it, open, when a handshake is cancelled.
         self._socket: Any = None
 
-    async def exchange(self, request: httpx.Request, token: Secret) -> RawResponse:
-        """Send *request* and return the answer; see `Connection.exchange`."""
-        request = authorized(request, token)
-        state: CallState | None = request.extensions.get(EXTENSION)
+    async def round_trip(self, request: RawRequest, on_first_byte: Callable[[], None]) -> RawResponse:
+        """Send *request* and return the response; see `Connection.round_trip`."""
 
         async def trace(event: str, info: dict[str, Any]) -> None:
             if event.endswith(_CONNECTED):
                 self._socket = info["return_value"]
             # A CONNECT to a proxy is not the request yet.
-            elif state is not None and event in _SENDING and info["request"].method != b"CONNECT":
-                state.sent = True
+            elif event in _SENDING and info["request"].method != b"CONNECT":
+                on_first_byte()
 
-        body = _Outgoing(request.stream)
-        traced = httpx.Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            stream=body,
-            extensions={**request.extensions, "trace": trace},
-        )
+        body = _Outgoing(request.body)
+        traced = as_httpx(request, stream=body, extensions={**request.extensions, "trace": trace})
         try:
             response = await self._transport.handle_async_request(traced)
         except AttributeError as error:
@@ -99,15 +92,8 @@ class ProxyConnection:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no bytes came behind the last answer: httpcore would take them for the next call's."""
-        for held in self._transport._pool.connections:  # noqa: SLF001 - httpx and httpcore tell it nowhere else
-            innermost: Any = held
-            # A connection by way of a proxy is one around another.
-            while innermost is not None and not hasattr(innermost, "_h11_state"):
-                innermost = getattr(innermost, "_connection", None)
-            if innermost is not None and innermost._h11_state.trailing_data[0]:  # noqa: SLF001 - the same
-                return False
-        return True
+        """Whether no bytes came behind the last response: httpcore would take them for the next call's."""
+        return not has_leftover(self._transport)
 
     async def aclose(self) -> None:
         """Close the socket."""

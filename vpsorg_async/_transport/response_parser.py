@@ -1,4 +1,4 @@
-"""Reads the bytes of one HTTP/1.1 answer, by httptools, and refuses what could be read in two ways. No I/O."""
+"""Reads the bytes of one HTTP/1.1 response, by httptools, and refuses what could be read in two ways. No I/O."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ class ResponseParser:
     """
 
     def __init__(self, method: str) -> None:
+        # Whether no more bytes are wanted.
+        self.done = False
         self._bodiless = method == "HEAD"
         self._parser = httptools.HttpResponseParser(self)
         self._fed = 0
@@ -52,11 +54,6 @@ class ResponseParser:
         self._complete = False
         self._unasked = False
         self._wrong = ""
-
-    @property
-    def done(self) -> bool:
-        """Whether no more bytes are wanted."""
-        return self._complete or self._length > MAX_BODY
 
     def feed(self, data: bytes) -> None:
         """Take *data*.
@@ -81,6 +78,7 @@ class ResponseParser:
             self._unasked = True
         if self._wrong:
             raise httpx.RemoteProtocolError(self._wrong)
+        self.done = self._complete or self._length > MAX_BODY
 
     def _check_head(self, data: bytes) -> None:
         self._fed += len(data)
@@ -124,7 +122,7 @@ class ResponseParser:
             f"the server ended the connection after {self._length} of {int(self._expected)} bytes of the body"
         )
 
-    # What httptools calls, and wraps what is raised there: so what is wrong is kept until it returns.
+    # httptools calls these. It wraps exceptions raised in them, so what is wrong is stored, and raised by `feed`.
 
     def on_message_begin(self) -> None:
         if self._complete:
@@ -158,8 +156,9 @@ class ResponseParser:
 
     def _frame(self) -> None:
         """Find by what the body ends, and refuse what another reader might see otherwise."""
-        encodings = []
+        encodings, shown = [], [self._reason]
         for name, value in self._headers:
+            shown.append(value)
             lowered = name.lower()
             if lowered == b"transfer-encoding":
                 encodings.append(value.lower())
@@ -167,7 +166,7 @@ class ResponseParser:
                 self._expected = value
             elif lowered == b"connection" and b"close" in value.lower():
                 self._keep_alive = False
-        if _CONTROL.search(b"".join([self._reason, *[value for _, value in self._headers]])):
+        if _CONTROL.search(b"".join(shown)):
             self._wrong = "the answer's head has a control character"
         if encodings and encodings != [b"chunked"]:
             self._wrong = "the answer's Transfer-Encoding is not the one that HTTP/1.1 knows"

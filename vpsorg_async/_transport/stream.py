@@ -1,173 +1,108 @@
-"""A socket of anyio's that is written to, read from and looked at with fewer detours by way of the event loop."""
+"""Sends and receives the bytes of one connection, on anyio's public names alone."""
 
 from __future__ import annotations
 
-import os
+import contextlib
 import select
-import sys
+import socket
 
-from collections import deque
 from typing import Any
 
+import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from .._request.auth import Secret
 
+class Stream:
+    """Bytes over *stream*, for as long as that is open; closing this one closes that one.
 
-MOST_UNREAD = 256 * 1024
-"""Bytes that may lie here before the system is asked to hold back the rest (assumed)."""
-
-
-class Socket:
-    """Bytes over *stream*, for as long as that is open; closing this one closes that one."""
+    It reads and writes the system's socket itself. asyncio keeps that to itself, so there it is a second descriptor for
+    the same connection: anyio's stream hides what has come and was not received, which would be taken for the next
+    call's response. `DirectStream` does without, where it can.
+    """
 
     def __init__(self, stream: anyio.abc.SocketStream) -> None:
         self._stream = stream
         self._raw: Any = None
-        # On asyncio and uvloop only.
-        self._transport: Any = None
-        self._inbox: _Inbox | None = None
-        # Whether nothing can be on its way through the stream.
-        self._direct = False
+        # Closed by `aclose`, also where it is a second descriptor.
+        self._own: socket.socket | None = None
 
     def open(self) -> None:
         """Begin to use the system's own socket.
 
         Raises:
             AttributeError: uvloop has none any more for a connection that was reset already.
+            anyio.ClosedResourceError: it is closed already.
         """
         self._raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not Django's
-        # Elsewhere a socket is no file.
-        self._direct = os.name == "posix"
-        self._transport, protocol = (getattr(self._stream, name, None) for name in ("_transport", "_protocol"))
-        # What has ended has said so to anyio's already.
-        if hasattr(protocol, "read_queue") and not self._is_closing:
-            self._inbox = _Inbox(self._transport, protocol)
+        if self._raw.fileno() < 0:
+            raise anyio.ClosedResourceError
+        self._own = self._raw if isinstance(self._raw, socket.socket) else _second(self._raw)
 
     async def send(self, item: bytes) -> None:
-        """Hand *item* to the system, which nearly always takes all of it at once.
+        """Hand *item* to the system.
 
-        anyio would have each call wait a turn of the event loop for that. What is not taken goes through the stream,
-        and all that follows behind it.
-
-        Cancellation: comes through only where the system does not take all; a part may have been sent.
+        Cancellation: comes through only where the system does not take all at once; a part may have been sent.
         """
-        if self._direct and not self._is_closing:
-            try:
-                taken = os.write(self._raw.fileno(), item)
-            except BlockingIOError:
-                taken = 0
-            if taken == len(item):
+        own = self._opened()
+        # A view is shown in a traceback by its address alone.
+        unsent = memoryview(item)
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                unsent = unsent[own.send(unsent) :]
+            if not unsent:
                 return
-            self._direct = False
-            # A part of what a traceback shows masked is masked too.
-            item = Secret(item[taken:])
-        await self._stream.send(item)
-
-    @property
-    def _is_closing(self) -> bool:
-        # uvloop's socket goes on giving its number, which by then may be that of another file.
-        return self._raw.fileno() < 0 or (self._transport is not None and self._transport.is_closing())
+            await anyio.wait_writable(own)
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        """Return what comes next; on trio at most so many bytes.
+        """Return what comes next, at most so many bytes.
+
+        Raises:
+            anyio.EndOfStream: the other side has ended it.
 
         Cancellation: nothing is lost.
         """
-        return await (self._stream.receive(max_bytes) if self._inbox is None else self._inbox.receive())
+        own = self._opened()
+        await anyio.lowlevel.checkpoint()
+        while True:
+            try:
+                data = own.recv(max_bytes)
+            except BlockingIOError:
+                await anyio.wait_readable(own)
+            except OSError as error:
+                raise anyio.BrokenResourceError from error
+            else:
+                if not data:
+                    raise anyio.EndOfStream
+                return data
 
     @property
     def is_quiet(self) -> bool:
         """Whether nothing has come that nobody has received, and the other side has not ended it."""
-        if self._raw is None or self._is_closing or _readable(self._raw.fileno()):
-            return False
-        return self._inbox is None or self._inbox.is_quiet
+        return self._own is not None and self._raw.fileno() >= 0 and not readable(self._own.fileno())
 
     async def aclose(self) -> None:
-        """Close it, with no word to the other side."""
-        if self._inbox is not None:
-            self._inbox.closed = True
+        """Close it, with no word to the other side.
+
+        Cancellation: it is closed all the same.
+        """
+        if self._own is not None and self._own is not self._raw:
+            self._own.close()
         await self._stream.aclose()
 
-
-class _Inbox:
-    """What an asyncio transport delivers to, in place of *protocol*, anyio's own.
-
-    With that one reading begins and ends with each answer: two system calls, and 10 µs a call. Here it goes on.
-    """
-
-    def __init__(self, transport: Any, protocol: Any) -> None:
-        self._transport = transport
-        # Hears what it needs for sending.
-        self._protocol = protocol
-        # What had come before anyio stopped the observation.
-        self._unread: deque[bytes] = deque(protocol.read_queue)
-        self._ended = bool(protocol.is_at_eof)
-        self._error: Exception | None = protocol.exception
-        self._waiter: Any = None
-        self._held_back = False
-        self.closed = False
-        transport.set_protocol(self)
-        transport.resume_reading()
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether nothing has come that nobody has received, and it has not ended."""
-        return not self._unread and not self._ended
-
-    async def receive(self) -> bytes:
-        if self._unread:
-            await anyio.lowlevel.checkpoint()
-        elif not self._ended:
-            self._waiter = sys.modules["asyncio"].get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        if self._unread:
-            data = self._unread.popleft()
-            if self._held_back and not self._transport.is_closing():
-                self._held_back = False
-                self._transport.resume_reading()
-            return data
-        if self.closed:
+    def _opened(self) -> socket.socket:
+        if self._own is None or self._own.fileno() < 0 or self._raw.fileno() < 0:
             raise anyio.ClosedResourceError
-        if self._error is not None:
-            raise anyio.BrokenResourceError from self._error
-        raise anyio.EndOfStream
-
-    def data_received(self, data: bytes) -> None:
-        # A bytearray at times.
-        self._unread.append(bytes(data))
-        if not self._held_back and sum(map(len, self._unread)) > MOST_UNREAD:
-            self._held_back = True
-            self._transport.pause_reading()
-        self._wake()
-
-    def eof_received(self) -> bool:
-        self._ended = True
-        self._wake()
-        # Ours to close.
-        return True
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._ended, self._error = True, error
-        self._protocol.connection_lost(error)
-        self._wake()
-
-    def pause_writing(self) -> None:
-        self._protocol.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._protocol.resume_writing()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        return self._own
 
 
-def _readable(number: int) -> bool:
+def _second(raw: Any) -> socket.socket:
+    made = socket.fromfd(raw.fileno(), raw.family, raw.type)
+    made.setblocking(False)
+    return made
+
+
+def readable(number: int) -> bool:
     """Return whether the socket of that number has bytes or has ended; one that is closed (-1) has ended."""
     if number < 0:
         return True

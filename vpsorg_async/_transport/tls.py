@@ -1,4 +1,4 @@
-"""TLS over a `Socket`, enciphered in memory by the ssl module, which is not asked for what cannot have come."""
+"""Speaks TLS over a `Stream`, by the ssl module in memory, which is asked only for what may have come."""
 
 from __future__ import annotations
 
@@ -15,22 +15,20 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .stream import Socket
+    from .stream import Stream
 
 T = TypeVar("T")
 
 
 class TLSStream:
-    """Bytes over *socket*, in the TLS of *session*, which takes from *incoming* and leaves in *outgoing*.
+    """Bytes over *below*, in the TLS of *session*, which takes from *incoming* and leaves in *outgoing*.
 
     anyio's own asks the session first, then the socket, then the session again, and the first is in vain for nearly
     every answer: 5 to 16 % of a call (docs/decisions.md). Here the socket is asked first unless more has come.
     """
 
-    def __init__(
-        self, socket: Socket, session: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
-    ) -> None:
-        self._socket = socket
+    def __init__(self, below: Stream, session: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+        self._below = below
         self._session = session
         self._incoming = incoming
         self._outgoing = outgoing
@@ -38,8 +36,8 @@ class TLSStream:
         self._unread = False
 
     @classmethod
-    async def open(cls, socket: Socket, host: str, context: ssl.SSLContext) -> Self:
-        """Shake hands with *host* over *socket*, which stays the caller's to close.
+    async def open(cls, below: Stream, host: str, context: ssl.SSLContext) -> Self:
+        """Shake hands with *host* over *below*, which stays the caller's to close.
 
         Raises:
             ssl.SSLError: it is not TLS, or the certificate does not verify.
@@ -52,7 +50,7 @@ class TLSStream:
         begin = functools.partial(context.wrap_bio, incoming, outgoing, server_hostname=name)
         # Another's may read files for it.
         session = begin() if type(context) is ssl.SSLContext else await anyio.to_thread.run_sync(begin)
-        stream = cls(socket, session, incoming, outgoing)
+        stream = cls(below, session, incoming, outgoing)
         await stream._until_done(session.do_handshake)
         return stream
 
@@ -81,7 +79,7 @@ class TLSStream:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing has come that nobody has received, a goodbye neither, and the other side has not left."""
-        return not self._unread and self._socket.is_quiet
+        return not self._unread and self._below.is_quiet
 
     async def _until_done(self, step: Callable[..., T], *arguments: object) -> T:
         """Return what *step* of the session gives, as soon as it has what it needs from the other side."""
@@ -98,7 +96,7 @@ class TLSStream:
 
     async def _flush(self) -> None:
         if self._outgoing.pending:
-            await self._socket.send(self._outgoing.read())
+            await self._below.send(self._outgoing.read())
 
     async def _feed(self) -> None:
-        self._incoming.write(await self._socket.receive())
+        self._incoming.write(await self._below.receive())

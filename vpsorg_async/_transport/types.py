@@ -1,36 +1,67 @@
-"""An answer as it came over the wire, and its body made readable within limits."""
+"""Names what goes through a transport: a request as bytes, a response as bytes, and the transport itself."""
 
 from __future__ import annotations
 
-import zlib
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
 
-MAX_HEADERS = 64 * 1024
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+
+    import httpx
+
+    Origin = tuple[str, str, int | None]
+
 MAX_BODY = 32 * 1024 * 1024
-"""Of a body as it comes, and as it unpacks."""
+"""Bytes of a body that are read, before and after it is unpacked."""
 
-HEADERS_TOO_LARGE = f"the answer's headers are larger than {MAX_HEADERS // 1024} KiB"
-
-_ERRORS_FROM = 400
-_GZIP = ("gzip", "x-gzip", "deflate")
-_GZIP_OR_ZLIB = 32 + 15  # zlib tells them apart by their headers
+_PORTS = {"http": 80, "https": 443}
 
 
-class UnreadableError(Exception):
-    """An answer that is too large, or whose encoding is not what it says."""
+class MaskedBytes(bytes):
+    """Bytes that a traceback with locals does not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "b'[masked]'"
+
+
+@attrs.frozen(eq=False, repr=False)
+class RawRequest:
+    """A request as it is to be sent.
+
+    Attributes:
+        method: the method.
+        url: where to.
+        origin: scheme, host and port of the URL.
+        headers: the header lines in order; one that is secret is `MaskedBytes`.
+        body: the body, in pieces; one that is there already is an `httpx.ByteStream`.
+        extensions: what httpx's transports read besides.
+    """
+
+    method: str
+    url: httpx.URL
+    origin: Origin
+    headers: list[tuple[bytes, bytes]]
+    body: Iterable[bytes] | AsyncIterable[bytes]
+    extensions: Mapping[str, Any]
 
 
 @attrs.define(eq=False, repr=False)
 class RawResponse:
-    """An answer as it came.
+    """A response as it came.
 
     Attributes:
-        body: as far as it came; reading stops soon after `MAX_BODY`.
-        trouble: why it is not whole; `None` where it is, or where reading stopped.
-        reusable: whether the connection may bear another exchange.
-        plain: whether somebody has undone its encoding already.
+        status: the status.
+        reason: the reason phrase.
+        headers: the header lines in order.
+        body: the body as far as it came; reading stops soon after `MAX_BODY`.
+        trouble: why the body is not whole; `None` where it is, or where reading stopped.
+        reusable: whether the connection may carry another round trip.
+        plain: whether somebody has undone the body's encoding already.
     """
 
     status: int
@@ -42,51 +73,30 @@ class RawResponse:
     plain: bool = False
 
 
-def decoded(answer: RawResponse) -> bytes:
-    """Return the body of *answer*, unpacked; of an error answer as much as can be had.
+@runtime_checkable
+class Transport(Protocol):
+    """Sends requests and reads their responses; knows neither calls nor retries nor tokens."""
 
-    Raises:
-        Exception: it broke off, as `trouble` says.
-        UnreadableError: it is too large, or not in the encoding that it claims.
-    """
-    if sum(len(name) + len(value) for name, value in answer.headers) > MAX_HEADERS:
-        raise UnreadableError(HEADERS_TOO_LARGE)
-    if answer.status >= _ERRORS_FROM:
-        # The status has come whole, and it says more than its explanation.
-        return _best(answer)
-    if answer.trouble is not None and len(answer.body) <= MAX_BODY:
-        raise answer.trouble
-    body = _unpacked(answer)
-    if max(len(body), len(answer.body)) > MAX_BODY:
-        raise UnreadableError(f"the answer is larger than {MAX_BODY // (1024 * 1024)} MiB")
-    return body
+    async def round_trip(self, request: RawRequest, on_first_byte: Callable[[], None]) -> RawResponse:
+        """Send *request* and return the response.
 
+        *on_first_byte* is called when the first byte is handed to the system, not before; a transport that cannot tell
+        calls it at once.
 
-def _best(answer: RawResponse) -> bytes:
-    try:
-        return _unpacked(answer, whole=False)[:MAX_BODY]
-    except UnreadableError:
-        return answer.body[:MAX_BODY]
+        Raises:
+            httpx.TransportError: no response came.
+
+        Cancellation: the request may have been sent; the transport has closed the connection.
+        """
+
+    async def aclose(self) -> None:
+        """Close every connection."""
 
 
-def _unpacked(answer: RawResponse, *, whole: bool = True) -> bytes:
-    encoding = _encoding(answer)
-    if encoding in ("", "identity"):
-        return answer.body
-    if encoding not in _GZIP:
-        raise UnreadableError(f"the answer's Content-Encoding {encoding[:40]!r} was not asked for")
-    inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
-    try:
-        body = inflate.decompress(answer.body, MAX_BODY + 1)
-    except zlib.error:
-        raise UnreadableError("the answer's body is not the gzip that it claims to be") from None
-    if whole and answer.body and not inflate.eof and len(body) <= MAX_BODY:
-        raise UnreadableError("the answer's compressed body is cut short")
-    return body
+def origin_of(url: httpx.URL) -> Origin:
+    """Return scheme, host and port, the port of the scheme where none is given."""
+    return url.scheme, url.host, url.port or _PORTS.get(url.scheme)
 
 
-def _encoding(answer: RawResponse) -> str:
-    if answer.plain:
-        return ""
-    found = [value for name, value in answer.headers if name.lower() == b"content-encoding"]
-    return b", ".join(found).decode("latin-1").strip().lower()
+def nobody() -> None:
+    """Do nothing: the *on_first_byte* of who need not know."""

@@ -1,0 +1,133 @@
+"""Turns a response of 400 or more into the error that it is."""
+
+from __future__ import annotations
+
+import html
+import http
+
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import _errors
+from .._errors import APIStatusError, ResponseError
+from .codec import BODY_LIMIT, EXCERPT, is_html, loads, one_line
+
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MESSAGE_LIMIT: Final = 500
+"""So many characters of an error's body are its message (assumed: what a log line bears)."""
+
+_NO_FIELD = "non_field_errors"
+_IN_WORDS: Final = ("detail", "message", "error", "errors", "msg")
+_CLASSES: Final[Mapping[int, type[APIStatusError]]] = {
+    400: _errors.BadRequestError,
+    401: _errors.AuthenticationError,
+    402: _errors.InsufficientCreditsError,
+    403: _errors.PermissionDeniedError,
+    404: _errors.NotFoundError,
+    429: _errors.RateLimitError,
+}
+_BAD_REQUEST, _SERVER_ERROR = 400, 500
+
+
+def error_from(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    summary: str,
+    attempts: int,
+    retry_after: float | None,
+    action: bool = False,
+) -> APIStatusError:
+    """Return the error that an answer of 400 or more is; whatever its body, this does not raise.
+
+    Args:
+        status: the answer's status.
+        headers: its headers, case-insensitive.
+        body: its body.
+        summary: the request, such as `"POST /servers/"`.
+        attempts: how many tries were made.
+        retry_after: seconds that the answer asks to wait.
+        action: whether the request was a start, stop or reboot.
+    """
+    kept = body[:BODY_LIMIT]
+    text = kept.decode("utf-8", "replace")
+    try:
+        data = loads(text.encode() if len(body) <= BODY_LIMIT else b"")
+    except ResponseError:
+        data = _page_in_words(text)
+    fields = _field_errors(data)
+    said = _words(data) or _fields_in_words(fields) or (text if data else "")
+    message = one_line(said, MESSAGE_LIMIT) or _reason(status)
+    request_id = headers.get("X-Request-ID")
+    suffix = f" (request id {one_line(request_id, EXCERPT)})" if request_id else ""
+    return _class_of(status, blames_server=action and not fields.keys() - {_NO_FIELD})(
+        f"{summary} was answered {status}: {message}{suffix}",
+        status_code=status,
+        message=message,
+        headers=headers,
+        body=kept,
+        fields=fields,
+        request_id=request_id,
+        retry_after=retry_after,
+        attempts=attempts,
+        request_summary=summary,
+    )
+
+
+def _class_of(status: int, *, blames_server: bool) -> type[APIStatusError]:
+    if status >= _SERVER_ERROR:
+        return _errors.ServerError
+    if status == _BAD_REQUEST and blames_server:
+        return _errors.StateConflictError
+    return _CLASSES.get(status, APIStatusError)
+
+
+def _field_errors(data: Any) -> dict[str, list[str]]:
+    """Return Django REST framework's errors of single fields, also if they are wrapped in `errors`."""
+    if type(data) is not dict:
+        return {}
+    wrapped = data.get("errors")
+    candidates = {**data, **wrapped} if type(wrapped) is dict else data
+    fields = {}
+    for name, errors in candidates.items():
+        if name not in _IN_WORDS and type(errors) is list and (texts := [*filter(None, map(_words, errors))]):
+            fields[name] = texts
+    return fields
+
+
+def _fields_in_words(fields: Mapping[str, list[str]]) -> str:
+    return "; ".join(
+        " ".join(texts) if name == _NO_FIELD else f"{name}: {' '.join(texts)}" for name, texts in fields.items()
+    )
+
+
+def _words(data: Any) -> str:
+    """Return what an error's JSON says in words, or nothing."""
+    if type(data) is str:
+        return data
+    if type(data) is list:
+        return "; ".join(filter(None, map(_words, data)))
+    if type(data) is not dict:
+        return ""
+    return next((words for name in _IN_WORDS if (words := _words(data.get(name)))), "")
+
+
+def _page_in_words(text: str) -> str:
+    if not is_html(text.lstrip()):
+        return text
+    # Found, not matched: a regular expression takes quadratic time on a page of "<title<title".
+    lower = text.lower()
+    begin = lower.find(">", lower.find("<title")) + 1 if "<title" in lower else 0
+    end = lower.find("</title", begin)
+    title = html.unescape(text[begin : min(end, begin + MESSAGE_LIMIT)]).strip() if begin and end >= 0 else ""
+    return title or "an HTML page"
+
+
+def _reason(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "no reason given"

@@ -1,0 +1,99 @@
+"""Names what came of an attempt, and what it may mean for its call. Pure."""
+
+from __future__ import annotations
+
+import enum
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+
+if TYPE_CHECKING:
+    import httpx
+
+_REDIRECTION, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
+_REQUEST_TIMEOUT, _TOO_MANY, _UNAVAILABLE = 408, 429, 503
+# RFC 9110: not implemented, and version not supported. RFC 6585: log in to the network.
+_LASTING = frozenset({501, 505, 511})
+
+
+class Outcome(enum.Enum):
+    """What came of one attempt."""
+
+    SUCCEEDED = "a 2xx, decoded"
+    UNREADABLE = "a 2xx that is not what the API documents, or a response too large or not in its encoding"
+    REDIRECTED = "a 3xx that is not followed"
+    REFUSED = "a 4xx but 408 and 429"
+    REPEAT_REFUSED = "what the API refuses a repeat with, where an attempt before may have been carried out"
+    GAVE_UP = "408: the API gave up waiting for the request"
+    UNSUPPORTED = "501, 505 or 511, which will not pass"
+    LIMITED = "429, or 503 with Retry-After"
+    FAILED = "any other 5xx, or a status of 600 or more"
+    NOT_SENT = "no byte of the request left"
+    LOST = "a byte left, and no response came"
+    UNVERIFIED = "the server's certificate does not verify"
+    UNSENDABLE = "a request that cannot be sent as it is"
+
+    __hash__ = object.__hash__
+
+
+@attrs.frozen
+class Return:
+    """The call ends with what this attempt brought: a value or an error."""
+
+
+@attrs.frozen
+class Retry:
+    """Attempt it again *after* so many seconds; one that is *free* costs neither attempts nor budget.
+
+    *least* is the part of them that must pass: without time for that there is no other attempt.
+    """
+
+    after: float
+    least: float = 0.0
+    free: bool = False
+
+
+@attrs.frozen
+class Reconcile:
+    """The call may have been carried out, and only a look at the server can tell; `_commands` settles it."""
+
+
+Verdict = Return | Retry | Reconcile
+
+
+@attrs.define(eq=False, repr=False)
+class Attempt:
+    """How one attempt ended.
+
+    Attributes:
+        verdict: what it means for its call.
+        ended: when, on the client's clock.
+        trouble: what was wrong with it, in words; empty where nothing was.
+        works: whether the API works: it responded, with no 5xx, and nothing is to be attempted again.
+        response: the response; `None` where none came, or none that can be read.
+        closed: whether closing the client ended it.
+    """
+
+    verdict: Verdict
+    ended: float
+    trouble: str = ""
+    works: bool = False
+    response: httpx.Response | None = None
+    closed: bool = False
+
+
+def outcome_of_status(status: int, *, retry_after: float | None) -> Outcome:
+    """Return what came of an attempt by its *status*; *retry_after* is what its `Retry-After` says, if anything."""
+    if status < _REDIRECTION:
+        return Outcome.SUCCEEDED
+    if status < _CLIENT_ERROR:
+        return Outcome.REDIRECTED
+    if status == _TOO_MANY or (status == _UNAVAILABLE and retry_after is not None):
+        return Outcome.LIMITED
+    if status == _REQUEST_TIMEOUT:
+        return Outcome.GAVE_UP
+    if status < _SERVER_ERROR:
+        return Outcome.REFUSED
+    return Outcome.UNSUPPORTED if status in _LASTING else Outcome.FAILED
