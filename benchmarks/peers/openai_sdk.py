@@ -1,4 +1,4 @@
-"""openai's generated SDK on httpx, used for another API as its README says for endpoints that it does not have."""
+"""Calls another API with openai's generated SDK, as its README documents it for undocumented endpoints."""
 
 from __future__ import annotations
 
