@@ -48,7 +48,7 @@ GROUPS = (
         "this library: round trip, retries, token, deadlines",
         ("vpsorg_async/_request/", "vpsorg_async/_transport/", "vpsorg_async/_clock.py"),
     ),
-    ("this library: the calls above that", ("vpsorg_async/_",)),
+    ("this library: the rest of a call", ("vpsorg_async/_",)),
     ("the system's sockets", ("<socket>",)),
     ("the rest of the standard library", ("",)),
 )

@@ -284,7 +284,7 @@ class TestProfile:
             ("/x/site-packages/httpx/_urls.py", "httpx"),
             ("/x/vpsorg_async/_transport/response_parser.py", "this library: parser"),
             ("/x/vpsorg_async/_request/retry_transport.py", "this library: round trip"),
-            ("/x/vpsorg_async/_servers.py", "this library: the calls"),
+            ("/x/vpsorg_async/_servers.py", "this library: the rest"),
             ("/home/vpsorg_async/.venv/lib/anyio/_core/_tasks.py", "anyio"),
             (r"C:\x\asyncio\events.py", "asyncio"),
             ("<frozen abc>", "the rest of the standard library"),

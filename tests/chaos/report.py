@@ -230,8 +230,8 @@ Each run has one verdict, the first of these that is true:
 - **failed**: a true error: the request was not executed, the list was not read, or the wait did not reach its goal.
 - **done**: the request was executed once, and the caller was told so.
 
-**leaked** counts the tasks and sockets that are still there a second after the client was closed. **unknown commits** counts the runs in which a fault applied to an executed
-request, and after which the API responded again within the call's time.
+**leaked** counts the tasks and sockets that are still there a second after the client was closed. **unknown commits** has the unknown ones among the runs in which a fault
+applied to an executed request and the API responded again within the call's time.
 
 ## Know the other clients
 
