@@ -1,8 +1,9 @@
-"""Measures all clients side by side: `python -m benchmarks`, about half an hour; `--short` takes a minute or two.
+"""Measures all clients side by side: `python -m benchmarks`.
 
-Each trial has its own process. The clients take turns, round after round, so that the two figures of a ratio are made
-within seconds of each other. `--write` puts the figures, the tables and the plots into `benchmarks/results/`. With
-`--only` it leaves the other parts there as they were.
+The run takes about half an hour, and with `--short` a minute or two. Each trial has its own process. The clients take
+turns, round after round, so that the two figures of a ratio are made within seconds of each other. `--write` puts the
+figures, the tables and the plots into `benchmarks/results/`. With `--only` it leaves the other parts there as they
+were.
 """
 
 from __future__ import annotations
@@ -123,7 +124,10 @@ def construction(part: Part) -> None:
 
 
 def burst(part: Part) -> None:
-    """Leave httpx out: it checks every waiting call whenever a connection gets free, and would not end."""
+    """Measure calls that begin at the same moment, without httpx.
+
+    httpx would not end: it checks every waiting call whenever a connection gets free.
+    """
 
     def trial(peer: str) -> dict[str, dict[str, float]]:
         figures = {}
@@ -161,7 +165,7 @@ def waits(part: Part) -> None:
 
 
 def fleets(part: Part) -> None:
-    """Measure fleets in this process: the smaller ones before and after the largest, which takes long."""
+    """Measure fleets in this process, the smaller ones before and after the largest."""
     *smaller, largest = part.scale.fleets
     for count in (*smaller, largest, *reversed(smaller)):
         print(f"  {count} {OURS}", file=sys.stderr, flush=True)

@@ -1,4 +1,7 @@
-"""Measures the decoding of 100 servers against `json.loads` of the same bytes; fails above 3 times as long."""
+"""Measures the decoding of 100 servers against `json.loads` of the same bytes.
+
+Fails if decoding takes more than 3 times as long.
+"""
 
 from __future__ import annotations
 

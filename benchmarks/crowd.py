@@ -1,7 +1,8 @@
-"""Measures many processes with one client each; `python -m benchmarks.crowd BASE BASE CALLS FIRST COUNT` is one.
+"""Measures many processes with one client each.
 
-Together the processes make 10,000 calls on the benchmarks' server, each process 10 at once. Then they stop 500 servers
-and wait for them, on a sandbox that is served in real time. All begin each step together, at a line on standard input.
+`python -m benchmarks.crowd BASE BASE CALLS FIRST COUNT` is one of them. Together the processes make 10,000 calls on the
+benchmarks' server, each process 10 at once. Then they stop 500 servers and wait for them, on a sandbox that is served
+in real time. All begin each step together, at a line on standard input.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def read_figures(child: subprocess.Popen[str]) -> dict[str, float]:
 
 
 def step(children: list[subprocess.Popen[str]]) -> tuple[float, list[dict[str, float]]]:
-    """Let all processes run their next step; return the seconds until the last ended, and their figures."""
+    """Run the next step of all processes; return its seconds and their figures."""
     began = time.perf_counter()
     for child in children:
         assert child.stdin is not None
@@ -89,7 +90,10 @@ def step(children: list[subprocess.Popen[str]]) -> tuple[float, list[dict[str, f
 
 
 def memory() -> dict[str, float]:
-    """Return the bytes of this process in memory and its share of them, or nothing where Linux does not say."""
+    """Return the bytes of this process in memory and its own share of them.
+
+    Returns nothing on systems other than Linux.
+    """
     try:
         lines = pathlib.Path("/proc/self/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -99,7 +103,10 @@ def memory() -> dict[str, float]:
 
 
 def done(began: float) -> float:
-    """Print the figures of the step since *began*, wait for the next step, and return the CPU time then."""
+    """Print the figures of the step since *began*, and wait for the next step.
+
+    Returns the CPU time at which the next step begins.
+    """
     print(json.dumps({"cpu": time.process_time() - began, **memory()}), flush=True)
     sys.stdin.readline()
     return time.process_time()

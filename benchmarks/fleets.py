@@ -1,9 +1,9 @@
-"""Measures an item of a fleet on the sandbox's clock: CPU, requests and memory (`python -m benchmarks --only fleets`).
+"""Measures the CPU, the requests and the memory of an item of a fleet.
 
-Each fleet starts stopped servers of one account of 10,000, 20 at once, and waits until each is active. CPU is the CPU
-of the process, less what the sandbox uses for its responses. Memory is the most that tracemalloc counts while a fleet
-runs, less what the sandbox remembers. With tracemalloc a fleet takes six times as long, so a start takes only two
-seconds of the clock there.
+`python -m benchmarks --only fleets` runs it, on the sandbox's clock. Each fleet starts stopped servers of one account
+of 10,000, 20 at once, and waits until each is active. CPU is the CPU of the process, less what the sandbox uses for its
+responses. Memory is the most that tracemalloc counts while a fleet runs, less what the sandbox remembers. With
+tracemalloc a fleet takes six times as long, so a start takes only two seconds of the clock there.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def stopped(trial: Trial, count: int) -> list[int]:
 
 
 def forget(trial: Trial) -> None:
-    """Let the sandbox forget its requests: Python's garbage collector would walk through all of them."""
+    """Let the sandbox forget its requests, which Python's garbage collector would walk."""
     trial.sandbox._backend.calls.clear()
     trial.account.log.clear()
 
@@ -65,7 +65,7 @@ async def run(count: int) -> Figures:
 
 
 async def memory(count: int) -> float:
-    """Return the bytes of memory for each of *count* items, at the moment when the fleet holds the most."""
+    """Return the bytes for each of *count* items when the fleet holds the most memory."""
     trial = Trial(seed=count)
     ids = stopped(trial, count)
     trial.account._duration = lambda *_: QUICK_START

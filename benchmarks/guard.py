@@ -1,9 +1,9 @@
-"""Checks that this library has not become slower than raw httpx in the same run: `python -m benchmarks.guard`.
+"""Checks that this library has not become slower: `python -m benchmarks.guard`.
 
-Fails if a ratio is more than a third above the one recorded in `benchmarks/results/guard.json`. `--record` records
-the ratios. Both clients run in one process and take turns every few hundredths of a second, so that a slow moment of
-the machine slows both. The median of all turns counts. A ratio that is worse after the first turns gets as many more
-before it fails.
+The measure is the ratio to raw httpx in the same run. Fails if a ratio is more than a third above the one recorded in
+`benchmarks/results/guard.json`. `--record` records the ratios. Both clients run in one process and take turns every few
+hundredths of a second, so that a slow moment of the machine slows both. The median of all turns counts. A ratio that is
+worse after the first turns gets as many more before it fails.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def ratios(samples: Samples) -> dict[str, float]:
 
 
 def worse(measured: Mapping[str, float], recorded: Mapping[str, float]) -> list[str]:
-    """Return a line for each recorded ratio that is now more than a third higher or was not measured."""
+    """Return a line for each ratio that is more than a third worse, or was not measured."""
     lines = []
     for name, before in recorded.items():
         if name not in measured:

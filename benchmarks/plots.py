@@ -1,4 +1,4 @@
-"""Draws lines over a logarithmic x axis as a small SVG, for light and dark backgrounds. Pure."""
+"""Draws lines over a logarithmic x axis as a small SVG, for light and dark mode. Pure."""
 
 from __future__ import annotations
 
@@ -71,7 +71,10 @@ def svg(plot: Plot) -> str:
 
 
 def spread(wanted: Mapping[str, float]) -> dict[str, float]:
-    """Return the places of the labels: in the same order, as near to the wanted ones as their height allows."""
+    """Return the places of the labels, in the same order and apart.
+
+    Each is as near to the wanted place as the height of the labels allows.
+    """
     names = sorted(wanted, key=lambda name: wanted[name])
     places: list[float] = []
     for name in names:

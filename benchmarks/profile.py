@@ -1,8 +1,9 @@
-"""Shows where a call's time goes, by cProfile, in shares of the client's own time: `python -m benchmarks.profile`.
+"""Shows where a call's time goes, by cProfile: `python -m benchmarks.profile`.
 
-A function's own time counts for the group of its module, and a built-in's time for the group of its caller. The wait
-for a readable socket, and the code that drives the calls, count for no group. cProfile makes small functions look more
-expensive than they are: the order is right, the shares are rough.
+The shares are those of the client's own time. A function's own time counts for the group of its module, and a
+built-in's time for the group of its caller. The wait for a readable socket, and the code that drives the calls, count
+for no group. cProfile makes small functions look more expensive than they are: the order is right, the shares are
+rough.
 """
 
 from __future__ import annotations

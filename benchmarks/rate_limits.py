@@ -1,8 +1,8 @@
-"""Measures 1,000 calls at once on an API that accepts 10 calls a second: `python -m benchmarks.rate_limits`.
+"""Measures 1,000 calls at once on a slow API: `python -m benchmarks.rate_limits`.
 
-The API refuses the rest with 429 and `Retry-After: 1`, and counts in one of three ways. Time is the sandbox's, so that
-the two minutes take a second. The table has the calls that failed, the requests, the most requests in any second after
-the first 429, and the seconds on that clock.
+The API accepts 10 calls a second. It refuses the rest with 429 and `Retry-After: 1`, and counts in one of three
+ways. Time is the sandbox's, so that the two minutes take a second. The table has the calls that failed, the requests,
+the most requests in any second after the first 429, and the seconds on that clock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ CALLS, A_SECOND, LATENCY = 1_000, 10, 0.006
 
 
 class LimitedApi(httpx.AsyncBaseTransport):
-    """An API that accepts 10 calls a second, by a token bucket, by fixed windows or by a sliding window."""
+    """An API that accepts 10 calls a second, by a token bucket or by windows.
+
+    Windows are fixed or sliding.
+    """
 
     def __init__(self, clock: VirtualClock, kind: str) -> None:
         self._clock = clock

@@ -172,7 +172,10 @@ def calls(samples: Samples, measure: str) -> str:
 
 
 def single(samples: Samples, columns: Sequence[tuple[str, str, object, float]]) -> str:
-    """Return a table with a row for each peer; a column is its head, a measure, an x and a factor."""
+    """Return a table with a row for each peer.
+
+    A column is its head, a measure, an x and a factor.
+    """
     lines = [_row("client", *(head for head, *_ in columns)), _rule(1 + len(columns))]
     for peer in _known(samples):
         cells = (_spread(samples[peer].get(measure, {}).get(str(x), []), by) for _, measure, x, by in columns)
@@ -181,7 +184,10 @@ def single(samples: Samples, columns: Sequence[tuple[str, str, object, float]]) 
 
 
 def by_x(samples: Samples, columns: Sequence[tuple[str, str, str, float]], x: str) -> str:
-    """Return a table with a row for each x; a column is its head, a peer, a measure and a factor."""
+    """Return a table with a row for each x.
+
+    A column is its head, a peer, a measure and a factor.
+    """
     found = sorted({int(place) for _, peer, measure, _ in columns for place in samples.get(peer, {}).get(measure, {})})
     lines = [_row(x, *(head for head, *_ in columns)), _rule(1 + len(columns))]
     for place in found:

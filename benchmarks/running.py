@@ -1,4 +1,7 @@
-"""Runs the server on one core, and one client at a time on another, each in its own environment."""
+"""Runs the server on one core, and one client at a time on another.
+
+Each trial of a client runs in its own process.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,7 @@ class Bench:
         return f"{scheme}://127.0.0.1:{self._ports[scheme]}"
 
     def import_of(self, peer: str) -> float:
-        """Return the CPU seconds of a peer's import, in an interpreter that has imported nothing before.
+        """Return the CPU seconds of a peer's import in a new interpreter.
 
         Raises:
             TrialError: The peer is not installed.
@@ -123,7 +126,9 @@ def running(*, tls: bool = True) -> Iterator[Bench]:
 
 
 def python_of(peer: str) -> str:
-    """Return the interpreter of a peer: this one, or that of its own environment, which is made if missing.
+    """Return the interpreter of a peer: this one, or that of its own environment.
+
+    A missing environment is made.
 
     Raises:
         TrialError: The environment cannot be made.

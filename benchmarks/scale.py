@@ -1,8 +1,8 @@
-"""Measures very many waits, many processes and a slow API: `python -m benchmarks.scale`, about ten minutes.
+"""Measures very many waits, many processes and a slow API: `python -m benchmarks.scale`.
 
-Waits and the slow API run on the sandbox's clock (`benchmarks.situations`), and processes in real time
-(`benchmarks.crowd`). `--write` puts the tables into docs/scale.md. `--waits 1000 10000`, `--processes 10` and `--only`
-make the run shorter.
+The run takes about ten minutes. Waits and the slow API run on the sandbox's clock (`benchmarks.situations`), and
+processes in real time (`benchmarks.crowd`). `--write` puts the tables into docs/scale.md. `--waits 1000 10000`,
+`--processes 10` and `--only` make the run shorter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Serves prepared responses over HTTP and TLS at little cost, so that the client is what is measured.
+"""Serves prepared responses over HTTP and TLS with little CPU of its own.
 
 `python -m benchmarks.server FOLDER` prints the two ports as JSON and serves until its standard input ends. It writes
 `ca.pem`, the authority that a client has to trust, into *FOLDER*. The response for `/delay-50/api/v1/servers/` comes
@@ -76,7 +76,10 @@ def _listed(dialect: Dialect, query: dict[str, str], where: str) -> tuple[int, A
 
 
 class Protocol(asyncio.Protocol):
-    """One connection. Requests are responded to in their order, delayed ones when their delay is over."""
+    """One connection, which sends its responses in the order of the requests.
+
+    A delayed response is sent when its delay is over.
+    """
 
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme

@@ -1,4 +1,7 @@
-"""Builds a server, and pages of 10,000, in the shape of each API that a peer expects, all about equally long."""
+"""Builds a server, and pages of 10,000, in the shape of each peer's API.
+
+All of them are about equally long.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Measures one situation in its own process, and prints JSON: `python -m benchmarks.situations waits 1000`.
+"""Measures one situation in its own process: `python -m benchmarks.situations waits 1000`.
 
-The sandbox responds 50 ms after a request, on its own clock, and accepts `--a-second` calls a second. It refuses the
-rest with 429 and `Retry-After: 1`. CPU is the CPU of the process, less what the sandbox uses for its responses.
+It prints JSON. The sandbox responds 50 ms after a request, on its own clock, and accepts `--a-second` calls a second.
+It refuses the rest with 429 and `Retry-After: 1`. CPU is the CPU of the process, less what the sandbox uses for its
+responses.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ TRACED_SECONDS = 2.0
 
 
 class Api:
-    """Stands in front of the sandbox: adds a latency, and a token bucket that accepts so many calls a second."""
+    """Adds a latency and a token bucket in front of the sandbox.
+
+    The bucket accepts *a_second* calls a second.
+    """
 
     def __init__(self, trial: Trial, a_second: float) -> None:
         self._trial = trial

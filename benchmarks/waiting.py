@@ -1,6 +1,7 @@
-"""Compares waits for many servers on the sandbox's clock: a GET every 5 s for each server, and this library.
+"""Compares waits for many servers: a GET every 5 s for each, and this library.
 
-`python -m benchmarks.waiting` prints a table. `--most 10000` goes up to 10,000 waits and takes some minutes.
+Both run on the sandbox's clock. `python -m benchmarks.waiting` prints a table. `--most 10000` goes up to 10,000 waits
+and takes some minutes.
 
 Requests and lateness are exact. Lateness is the time from the moment a server became active to the moment the client
 saw it, in seconds of the sandbox. CPU is the CPU of the process, less what the sandbox uses for its responses. Memory

@@ -1,4 +1,4 @@
-"""Tests the parts of the benchmarks: the server, the report, the guard, the plots, the profile and the situations."""
+"""Tests the parts of the benchmarks: server, report, guard, plots, profile, situations."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Lists the clients that are compared, one module each, used as their documentation says, with kept connections.
+"""Lists the clients that are compared, one module each.
 
-A module has `connect(base, connections)`. Its context gives a `Calls`: `get` returns one server and `list_all` all of
-them, as the users of that client get them. A sync client (`threads`) is called from threads that do not share it.
-The environment has the authority that clients have to trust: `SSL_CERT_FILE` and `REQUESTS_CA_BUNDLE`.
+Each is used as its documentation says, with kept connections. A module has `connect(base, connections)`. Its context
+gives a `Calls`: `get` returns one server and `list_all` all of them, as the users of that client get them. A sync
+client (`threads`) is called from threads that do not share it. The environment has the authority that clients have to
+trust: `SSL_CERT_FILE` and `REQUESTS_CA_BUNDLE`.
 """
 
 from __future__ import annotations

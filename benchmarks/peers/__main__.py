@@ -1,6 +1,7 @@
-"""Measures one peer in its own process, and prints a JSON line: `python -m benchmarks.peers NAME KIND BASE`.
+"""Measures one peer in its own process: `python -m benchmarks.peers NAME KIND BASE`.
 
-The line is `{measure: {x: value}}`: CPU seconds of all threads and wall seconds for one call, and bytes of memory.
+It prints one line of JSON. The line is `{measure: {x: value}}`: CPU seconds of all threads and wall seconds for one
+call, and bytes of memory.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class Clock:
 async def drive(
     call: Callable[[], Awaitable[Any]], at_once: int, seconds: float, *, least: int = 2
 ) -> tuple[float, float]:
-    """Return the CPU and wall time of a call, *at_once* at once; each task makes at least *least* calls."""
+    """Return the CPU and wall time of a call, with *at_once* calls at once.
+
+    Each task makes at least *least* calls.
+    """
     calls = 0
     clock = Clock()
     until = time.perf_counter() + seconds
@@ -69,7 +73,10 @@ async def drive(
 
 
 def drive_threads(clients: Sequence[Calls], at_once: int, seconds: float) -> tuple[float, float]:
-    """Return the CPU and wall time of a call from threads; each has its own client and made a call before."""
+    """Return the CPU and wall time of a call from threads.
+
+    Each thread has its own client and made a call before.
+    """
     threads = min(at_once, len(clients))
 
     def work(client: Calls, until: float, least: int) -> int:
@@ -88,7 +95,7 @@ def drive_threads(clients: Sequence[Calls], at_once: int, seconds: float) -> tup
 
 
 def checked(server: Any, servers: Any) -> None:
-    """Fail if the result is not the requested server or list: a client that fails fast would win."""
+    """Fail if the result is not the requested one: a client that fails fast would win."""
     number = server["id"] if isinstance(server, dict) else server.id
     assert number == ID, number
     assert servers is None or len(servers) == SERVERS, len(servers)

@@ -1,4 +1,7 @@
-"""Calls hcloud, a sync SDK on requests. Its pages have 50 servers, the most that its API gives."""
+"""Calls hcloud, a sync SDK on requests.
+
+Its pages have 50 servers, the most that its API gives.
+"""
 
 from __future__ import annotations
 

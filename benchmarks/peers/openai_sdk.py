@@ -1,4 +1,7 @@
-"""Calls another API with openai's generated SDK, as its README documents it for undocumented endpoints."""
+"""Calls another API with openai's generated SDK.
+
+The SDK's README documents these calls for undocumented endpoints.
+"""
 
 from __future__ import annotations
 

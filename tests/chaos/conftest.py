@@ -1,4 +1,4 @@
-"""Fixtures for the length and the thoroughness of the chaos tests: `--chaos-seconds` and `--chaos-seed`."""
+"""Fixtures for the options `--chaos-seconds` and `--chaos-seed`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def thorough(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def share(request: pytest.FixtureRequest) -> float:
-    """The share of the random tests that one backend runs: all installed backends together run all of them."""
+    """The share of the random tests that one backend runs.
+
+    All installed backends together run all of them.
+    """
     option = request.config.option
     return 1.0 if option.backend or option.one_backend else 1 / len(INSTALLED)
 
@@ -31,10 +34,10 @@ def share(request: pytest.FixtureRequest) -> float:
 def places(
     request: pytest.FixtureRequest, anyio_backend: Any, thorough: bool, share: float
 ) -> Callable[..., list[int]]:
-    """Return a function that gives the places from 0 to *length* at which this backend applies a fault.
+    """Return a function that gives the places at which this backend applies a fault.
 
-    In a thorough run, one of the backends takes each place, or *at_most* so many of them. Otherwise each backend takes
-    some places and those of *always*.
+    The places are from 0 to *length*. In a thorough run, one of the backends takes each place, or *at_most* so many of
+    them. Otherwise each backend takes some places and those of *always*.
     """
     turn, backends = INSTALLED.index(backend_name(anyio_backend)), round(1 / share)
 

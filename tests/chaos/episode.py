@@ -1,4 +1,4 @@
-"""Runs an episode of chaos: tasks use a client at random while the faults of a sandbox change at random."""
+"""Runs an episode of chaos: tasks use a client while faults come and go at random."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ HARD_LIMIT = 60.0
 
 @attrs.frozen(kw_only=True)
 class Timing:
-    """The lengths of an episode, in seconds of the client: on the virtual clock, or in real time.
+    """The lengths of the parts of an episode, in seconds of the client.
+
+    These are seconds of the virtual clock, or of real time.
 
     Attributes:
         calls: the number of calls of each task.
@@ -96,7 +98,10 @@ class Episode:
         return {"name": f"chaos-{self._created}", "plan_id": 1, "os_id": 5, "location": location, "hostname": hostname}
 
     async def make(self, kind: str, function: Callable[[], Awaitable[Any]], *, name: str = "") -> Any:
-        """Make a call, record how it ends, and sometimes cancel it after some time or some turns of the loop."""
+        """Make a call, and record how it ends.
+
+        Some calls are cancelled after some time or some turns of the event loop.
+        """
         call = self.witness.begin(kind, self.now(), name=name)
         patience = self.chance.uniform(0, self.timing.patience) if self.chance.random() < 0.1 else None
         turns = self.chance.randrange(60) if self.chance.random() < 0.1 else None
@@ -305,7 +310,7 @@ async def use(episode: Episode) -> None:
 
 
 async def close(episode: Episode) -> None:
-    """Close the client while others use it, and record when everything that was sent before has arrived."""
+    """Close the client while others use it, and record when earlier requests have arrived."""
     await episode.clock.sleep(episode.chance.uniform(0, 2) * episode.timing.fault_seconds)
     await episode.client.aclose()
     if episode.forwarder is None:
@@ -339,7 +344,10 @@ async def live(episode: Episode) -> None:
 
 
 async def is_whole(episode: Episode) -> None:
-    """Check that the pool lost no connection: three times as many calls as connections all succeed."""
+    """Check that the pool lost no connection.
+
+    Three times as many calls as connections all succeed.
+    """
 
     async def read_list() -> None:
         await episode.client.servers.list(timeout=120).all()
@@ -356,7 +364,10 @@ async def is_closed(episode: Episode) -> None:
 
 @asynccontextmanager
 async def in_process(seed: int) -> AsyncIterator[Episode]:
-    """Give an episode without sockets, on the virtual clock. On asyncio, the same seed gives the same episode."""
+    """Give an episode without sockets, on the virtual clock.
+
+    On asyncio, the same seed gives the same episode.
+    """
     sandbox = Sandbox(servers=SERVERS, seed=seed)
     witness = Witness(sandbox, max_connections=CONNECTIONS, seed=seed)
     timing = Timing(calls=10, fault_seconds=20.0, patience=20.0, wait=200.0)

@@ -1,4 +1,4 @@
-"""Forwards bytes between a client and a server, and cuts connections at any byte of either direction."""
+"""Forwards bytes between a client and a server, and cuts connections at any byte."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ ESTABLISHED = 1  # Linux's TCP_ESTABLISHED, the first byte of TCP_INFO
 
 @attrs.frozen
 class CutAt:
-    """The point at which a connection is cut: after so many bytes `up`, to the server, or `down`; `None`: never.
+    """The point at which a connection is cut: after so many bytes `up` or `down`.
 
-    With `up=0` it is closed before anything is read.
+    `up` is the direction to the server. `None` means never. With `up=0` it is closed before anything is read.
     """
 
     up: int | None = None
@@ -193,7 +193,10 @@ class _Passing:
         return {call} if (call := self._headers().get(HEADER.lower())) else set()
 
     def part(self, now: float) -> list[Request]:
-        """Return the request if only a part of it was forwarded. A whole request has arrived at the server."""
+        """Return the request if only a part of it was forwarded.
+
+        A whole request has arrived at the server.
+        """
         head, end, body = self._came.partition(b"\r\n\r\n")
         headers = self._headers()
         if not end or not headers or self._passed >= len(head) + len(end) + int(headers.get("content-length", "0")):

@@ -1,4 +1,4 @@
-"""Finds the rules that a run of the client breaks: a pure function of what arrived and what callers were told.
+"""Finds the rules that a run of the client breaks. Pure.
 
 A record has two independent sides. The servers record what arrived: requests, whether they were executed, and how many
 sockets were open. The callers of the client record what they were told. A header names the call of each request. A hook
@@ -173,7 +173,7 @@ def invented(record: Record) -> Iterator[str]:
 
 
 def repeated(record: Record) -> Iterator[str]:
-    """Find creates and reboots that were sent again, except after a response that refused them for now."""
+    """Find creates and reboots that were sent again, except after a temporary refusal."""
     for key, requests in _of_one_call(record).items():
         for before, _ in itertools.pairwise(requests):
             if before.once_only and not before.refused:

@@ -1,4 +1,4 @@
-"""The three clients of the table: this library, httpx with tenacity as many programs use it, and a published SDK."""
+"""The clients of the table: this library, httpx with tenacity, and a published SDK."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ TENTH = 0.1
 
 
 class Contender(Protocol):
-    """One client of the API, for one event loop. *speed* is the seconds of the API in one real second."""
+    """One client of the API, for one event loop.
+
+    *speed* is the seconds of the API in one real second.
+    """
 
     name: str
 
@@ -61,7 +64,7 @@ class Contender(Protocol):
 
 
 def says_not_done(status: int) -> bool:
-    """Return whether a response with *status* says that nothing was executed: a 5xx does not say it."""
+    """Return whether *status* says that nothing was executed: a 5xx does not."""
     return status < 500
 
 
@@ -180,7 +183,7 @@ class Tenacity(_HandWritten):
 
 
 class PublishedSDK(_HandWritten):
-    """The `openai` package through `get`, `post` and `delete` for undocumented endpoints, with its default retries.
+    """The `openai` package through its `get`, `post` and `delete`, with default retries.
 
     It is imported in `__init__`: the tests of the table's own code do not need it.
     """

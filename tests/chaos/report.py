@@ -1,4 +1,4 @@
-"""Turns the results of trials into problems, tables and the text of `docs/reliability.md`. Pure."""
+"""Turns results of trials into problems, tables and `docs/reliability.md`. Pure."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def problems(results: Iterable[Result]) -> list[str]:
 
 
 def unknown_of_commits(results: Iterable[Result]) -> tuple[int, int]:
-    """Return the numbers of unknown commits and of all commits, where the API responds again in time.
+    """Return the numbers of unknown and of all commits, if the API responds again in time.
 
     Runs without a fault do not count: they would only make the share smaller.
     """
@@ -115,7 +115,7 @@ def totals(results: Sequence[Result]) -> str:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return a table with a row for each trial: this library's figures, and the others' in words."""
+    """Return a table of trials: this library's figures, and the others' in words."""
     others = [name for name in _by(results, lambda result: result.contender) if name != OURS]
     lines = [
         _row("operation", "fault", "runs", *COLUMNS, *(f"`{name}`" for name in others)),

@@ -1,4 +1,4 @@
-"""Runs calls without free file descriptors: `python -m tests.chaos.starved BACKEND BASE_URL`.
+"""Runs calls without free descriptors: `python -m tests.chaos.starved BACKEND BASE_URL`.
 
 Prints as JSON how each call ended. It is a process of its own, because the limit applies to a whole process.
 """
@@ -34,7 +34,7 @@ def starved(left: int = 0):
 
 
 async def end_of(call: Any) -> str:
-    """Return how *call* ended: the class of its error, and whether the error says that something was sent."""
+    """Return how *call* ended: the class of its error, and the error's `sent`."""
     try:
         await call
     except APIConnectionError as error:

@@ -1,4 +1,4 @@
-"""Runs every trial of `docs/reliability.md` on three clients through real sockets, and makes the tables.
+"""Runs the trials of `docs/reliability.md` on three clients, and makes the tables.
 
 `python -m tests.chaos.table` runs each trial ten times and prints the tables. `--runs small` runs each twice. `--write`
 writes the page. Exits with 1 if this library lost, doubled, misread, hung on or leaked anything, or left too much
@@ -53,7 +53,10 @@ LONGEST_TRANSITION = 60.0
 
 
 class Gateway:
-    """An ASGI app in front of another. It can respond with an error after the other has executed the request."""
+    """An ASGI app in front of another, which can replace the response by an error.
+
+    The other app has executed the request by then.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -173,7 +176,10 @@ class Job:
     seed: int
 
     def run(self) -> list[Result]:
-        """Run them in a new event loop, and return their results. Tasks that are left behind are then seen."""
+        """Run them in a new event loop, and return their results.
+
+        A new event loop shows tasks that are left behind.
+        """
         return asyncio.run(self._run())
 
     async def _run(self) -> list[Result]:
@@ -222,7 +228,10 @@ async def _stop(sandbox: Sandbox, servers: Sequence[int]) -> None:
 
 
 async def left_behind(port: int, *, checks: int = 20) -> int:
-    """Return how many tasks of this loop and sockets to *port* stay, checked every 0.05 s until there are none."""
+    """Return how many tasks of this loop and sockets to *port* stay.
+
+    They are counted every 0.05 s until there are none.
+    """
     for _ in range(checks):
         await asyncio.sleep(0.05)
         left = len(asyncio.all_tasks()) - 1 + connections_to(port)
@@ -260,7 +269,7 @@ def jobs(runs: int, seed: int, trials: Sequence[Trial] = TRIALS) -> list[Job]:
 
 
 def run_trials(runs: int, seed: int, trials: Sequence[Trial] = TRIALS) -> list[Result]:
-    """Run each of *trials* on every contender *runs* times, and return the results in the order of the trials."""
+    """Run each trial on every contender *runs* times, and return the results in order."""
     import openai  # noqa: F401 -- takes half a second, and no time limit runs here
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -1,4 +1,4 @@
-"""Tests that the invariants hold in random episodes, whatever is cut, delayed, garbled or cancelled.
+"""Tests that the invariants hold in random episodes with faults and cancels.
 
 In an episode, eight tasks create, read, command, wait, watch and run fleets with one client. They cancel calls at
 random and sometimes close the client, while faults come and go. `--chaos-seconds` sets the time, and `--chaos-seed` the
@@ -87,7 +87,7 @@ async def episodes_of(way: str, seconds: float, seed: int) -> Counter[str]:
 
 @pytest.mark.usefixtures("own_random")
 async def test_no_rule_is_broken(share, request, record_property):
-    """Half of the time of a backend is for episodes in-process, and half for episodes on sockets."""
+    """Half of a backend's time is for episodes in-process, and half for those on sockets."""
     option = request.config.option
     faults = 0
     for way in WAYS:

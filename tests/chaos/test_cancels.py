@@ -69,7 +69,10 @@ class Stepped:
 
 
 async def by_scope(call: Any, at: int) -> tuple[int, bool]:
-    """Cancel *call* at suspension *at* by a scope; return the number of suspensions, and if it was cancelled."""
+    """Cancel *call* at suspension *at* by a scope.
+
+    Returns the number of suspensions, and whether it was cancelled.
+    """
     with anyio.CancelScope() as scope:
         stepped = Stepped(call, at, scope.cancel)
         await stepped
@@ -130,7 +133,10 @@ def set_up_responses(server: RawServer) -> FakeAPI:
     ids=[f"{name}, {cancelled.__name__}{', tls' * tls}" for name, cancelled, tls in WAYS],
 )
 async def test_a_call_cancelled_at_any_await_frees_or_closes_its_connection(name, cancelled, tls, places):
-    """The client has one connection. The cancelled call is its first or a later one, and the next calls work."""
+    """The client has one connection, and the calls after the cancelled one succeed.
+
+    The cancelled call is the client's first or a later one.
+    """
     with CountingServer(tls=certificates().valid if tls else None) as server:
         await cancel_everywhere(server, name, cancelled, places)
 

@@ -1,4 +1,4 @@
-"""Tests cuts of every response of the nine endpoints, at every byte of its status line, headers and body.
+"""Tests cuts of every response of the nine endpoints, at every byte.
 
 The connection ends by a close and by a reset, by turns. The call is retried or reconciled, and nothing is created or
 rebooted twice. `tests/test_commands_create_cuts.py` cuts the request of a create at any byte.
@@ -45,7 +45,10 @@ def action(status: str) -> Bytes:
 
 @attrs.frozen
 class Endpoint:
-    """A call of an endpoint, its whole response, the responses after a cut, and the number of requests then."""
+    """A call of an endpoint, its whole response, and what follows after a cut.
+
+    `after` has the next responses, and `times` is the number of requests.
+    """
 
     call: Callable[[Client], Awaitable[Any]]
     method: str
@@ -139,7 +142,10 @@ def server():
 
 
 def cuts(places: Any, response: Bytes) -> Any:
-    """Yield places in *response* and the response cut there; the ends of its lines are always among them."""
+    """Yield places in *response*, and the response cut there.
+
+    The ends of its lines are always among the places.
+    """
     length = len(response.data)
     ends = [found.end() for found in re.finditer(rb"\r\n", response.data)]
     for at, reset in zip(places(length, *ends, length - 1), itertools.cycle([False, True]), strict=False):
@@ -192,9 +198,9 @@ async def test_a_create_is_sent_once_and_its_server_returned(server, places):
     ids=["400", "402"],
 )
 async def test_a_refusal_of_a_create_is_unknown_while_its_status_is(refusal, error, server, places):
-    """Before the end of the head, the response may be that of a success. After it, the status counts.
+    """A cut before the end of the head leaves the outcome open.
 
-    The create is not sent again in either case.
+    After the head, the status counts. The create is not sent again in either case.
     """
     head = refusal.data.index(b"\r\n\r\n") + 4
     FakeAPI(server)
@@ -212,7 +218,7 @@ async def test_a_refusal_of_a_create_is_unknown_while_its_status_is(refusal, err
 
 
 async def test_a_create_limited_for_now_is_sent_again_where_its_status_came(server, places):
-    """A 429 with a whole head says that nothing was created. A 429 that was cut before says nothing."""
+    """A 429 says that nothing was created only if its head is whole."""
     limited = json(429, {"detail": "Slow down."}, {"Retry-After": "0"})
     head = limited.data.index(b"\r\n\r\n") + 4
     api = FakeAPI(server)

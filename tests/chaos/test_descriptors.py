@@ -1,4 +1,4 @@
-"""Tests a process without free file descriptors: calls fail as not sent or wait for one, and nothing hangs."""
+"""Tests a process without free file descriptors: calls fail as not sent, or wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tests forks in the middle of calls, and clients in two threads. `tests/test_lifetime.py` forks an idle client."""
+"""Tests forks in the middle of calls, and clients in two threads.
+
+`tests/test_lifetime.py` forks an idle client.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ anyio.run(main, sys.argv[2], backend="trio" if backend == "trio" else "asyncio",
 
 @pytest.mark.parametrize("backend", INSTALLED)
 def test_a_fork_while_calls_are_running_leaves_them_to_the_parent(backend):
-    """The child cannot use its copy of the client, and closes it. The parent's five calls succeed."""
+    """The child cannot use its copy of the client. The parent's five calls succeed."""
     with RawServer() as server:
         responses_open, arrived = server.gate(), server.gate()
         response = hold(json(200, detail(7)), responses_open)
@@ -90,7 +93,7 @@ def test_a_fork_while_calls_are_running_leaves_them_to_the_parent(backend):
 @pytest.mark.parametrize("second", INSTALLED)
 @pytest.mark.parametrize("first", INSTALLED)
 def test_two_loops_in_two_threads_each_with_a_client_do_not_disturb_one_another(first, second):
-    """Both run fleets on one API. Each gets an error if it uses the other's client in its own event loop."""
+    """Both run fleets on one API, and neither can use the other's client."""
     sandbox = Sandbox()
     witness = Witness(sandbox, max_connections=4)
     clients: dict[str, Client] = {}

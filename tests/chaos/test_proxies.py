@@ -1,4 +1,4 @@
-"""Tests proxies, with CONNECT and without, whose connection to the client is cut at any byte."""
+"""Tests proxies, with CONNECT and without, whose client connection is cut at any byte."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def client_through(forwarder, server, **options):
 
 @pytest.mark.parametrize("tls", PLACES.values(), ids=PLACES)
 async def test_calls_through_a_proxy_that_is_cut_at_random(tls, thorough):
-    """Each create is executed once, and is returned or unknown. Calls that may be repeated succeed in the end."""
+    """Each create is executed once, and is returned or unknown. Gets succeed in the end."""
     # A tunnel stays open: one that is never cut would be the last.
     next_cut = at_random(random.Random(20_261), lambda: 1.0 if tls else 0.7, longest=12_000 if tls else 6_000)
     with (
@@ -85,7 +85,7 @@ def arrived(server, api):
 
 
 async def test_a_create_whose_tunnel_is_cut_before_it_is_open_is_retried(places):
-    """The cut is at each byte of the proxy's response to CONNECT, before the request itself is sent."""
+    """The cut is at each byte of the response to CONNECT, before the request is sent."""
     established = len(b"HTTP/1.1 200 Connection established\r\n\r\n")
     planned = []
     with (

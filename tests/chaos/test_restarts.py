@@ -1,4 +1,4 @@
-"""Tests that waits, a fleet and creates survive when the process of the API is killed and started again.
+"""Tests that waits, a fleet and creates survive a restart of the API's process.
 
 A process of its own serves the sandbox, always on the same port, and keeps the account in a file.
 """
@@ -80,7 +80,7 @@ class Story:
         self.ended["wait"] = await wait
 
     async def stop_the_others(self) -> None:
-        """Stop the other servers with longer waits than a fleet's own: a busy machine starts the API slowly."""
+        """Stop the other servers, with long waits: a busy machine starts the API slowly."""
 
         async def stop(server_id: int | str) -> Any:
             await self.client.servers.stop(server_id)
@@ -93,7 +93,7 @@ class Story:
         self.ended["creates"] = await self.client.fleet.create(specs, wait=False, at_once=1, timeout=6.0)
 
     async def watch(self, base_url: str) -> None:
-        """Watch with a separate client: clients share polls, and those of the waits fail ten times a second."""
+        """Watch with a separate client: the polls of the waits fail ten times a second."""
         async with Client("vps_sandbox", base_url=base_url, retry=PATIENT) as client:
             async for change in client.servers.watch(self.ids[1:2], interval=5.0):
                 if change.after is not None and change.after.status == "stopped":
@@ -102,7 +102,7 @@ class Story:
 
 
 async def test_waits_a_fleet_a_watch_and_creates_survive_a_restart_of_the_api(served):
-    """The API is killed while a reboot, a fleet and creates run, and is back after a poll has failed."""
+    """The API is killed while all of them run, and is back after a poll has failed."""
     seen: list[str] = []
     accepted, missed = anyio.Event(), anyio.Event()
 

@@ -116,7 +116,7 @@ class Script:
 
 
 async def flights(server: RawServer) -> tuple[int, int]:
-    """Return the numbers of bytes that each side sends in a handshake, with the TLS bytes that follow."""
+    """Return the numbers of bytes that each side sends in a handshake and behind it."""
     with Forwarder(server.port, tap=True) as tap:
         context = certificates().trust
         stream = await anyio.connect_tcp(
@@ -130,7 +130,7 @@ async def flights(server: RawServer) -> tuple[int, int]:
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 async def test_a_create_whose_handshake_is_cut_at_any_byte_is_made_once(direction, places):
-    """Before the handshake is over nothing was sent, and the create is retried. After it, it is reconciled.
+    """A create is retried if the handshake was not over, and is reconciled otherwise.
 
     The first half of the bytes is certainly before the end of the handshake.
     """
@@ -159,7 +159,7 @@ async def test_a_create_whose_handshake_is_cut_at_any_byte_is_made_once(directio
 
 
 class ResetsAfterOneFlight(LoopThread):
-    """Forwards a client's hello and the server's reply, and resets the connection at the same moment."""
+    """Forwards a client's hello and the reply, and resets the connection at once."""
 
     def __init__(self, port: int) -> None:
         super().__init__()

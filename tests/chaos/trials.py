@@ -1,4 +1,4 @@
-"""Defines the trials of `docs/reliability.md`: each fault on each operation, and the verdicts of a run. No I/O."""
+"""Defines the trials of `docs/reliability.md` and the verdicts of a run. No I/O."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _broken(**when: Any) -> Make:
 
 
 def _lost_and(later: Fault, **when: Any) -> Make:
-    """Return a maker of a connection that ends after the request is executed, with a *later* fault."""
+    """Return a maker of a connection that ends after execution, with a *later* fault."""
     return lambda _chance, operation: Trouble((Fault.drop(after_commit=True, **operation.rule, **when), later))
 
 

@@ -1,4 +1,4 @@
-"""Records the requests that arrive at a sandbox and the results that callers get, for the invariants."""
+"""Records the requests that arrive at a sandbox and the results that callers get."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def mark(request: httpx.Request) -> None:
 
 @attrs.frozen
 class _Arrival:
-    """A request that reached the app: its index in `Sandbox.calls`, and facts that are not there."""
+    """A request that reached the app: its index in `Sandbox.calls`, and further facts."""
 
     index: int
     call: str
@@ -208,7 +208,10 @@ class Witness:
         )
 
     def _named(self, part: Request, number: int) -> Request:
-        """Return *part* with the name of its create, or a made-up name if it is one of several of a fleet."""
+        """Return *part* with the name of its create, or a made-up name.
+
+        The name of one of several creates of a fleet is not known.
+        """
         if part.name or (part.method, part.path) != ("POST", "/servers/"):
             return part
         told = self._told.get(part.call)
