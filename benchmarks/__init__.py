@@ -1,1 +1,1 @@
-"""What this library costs, measured against what it stands on, in interleaved runs."""
+"""Measures what this library costs, beside other clients, by turns in the same run."""

@@ -1,8 +1,9 @@
-"""Everything measured side by side: `python -m benchmarks`, about half an hour; `--short` for a look at it.
+"""Measures all clients side by side: `python -m benchmarks`.
 
-Every trial has a process of its own; the clients take turns, round after round, so that a ratio is of two figures made
-within seconds of each other. `--write` puts the figures, the tables and the plots into `benchmarks/results/`; with
-`--only` too, which leaves the other parts there as they were.
+The run takes about half an hour, and with `--short` a minute or two. Each trial has its own process. The clients take
+turns, round after round, so that the two figures of a ratio are made within seconds of each other. `--write` puts the
+figures, the tables and the plots into `benchmarks/results/`. With `--only` it leaves the other parts there as they
+were.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ RESULTS = ROOT / "benchmarks" / "results"
 AHEAD_BY = "/delay-50"
 LIFE_PARTS = 20
 NEAR_LIMIT_PARTS = 4
-"""Of those of a long life: enough to compare with, so that the whole run stays short."""
+"""The number of parts of a long life that the near limit runs: enough to compare, and the whole run stays short."""
 LIFE_SECONDS_AT_MOST = 1_800
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much is measured."""
+    """The amount of measuring: rounds, seconds, calls at once and the sizes of each part."""
 
     rounds: int
     seconds: float
@@ -70,7 +71,7 @@ SHORT = Scale(
 
 
 class Part:
-    """One part under way: its figures, and who was left out of it."""
+    """A part that is being measured: its figures, and the peers that were left out."""
 
     def __init__(self, bench: Bench, peers: Sequence[str], scale: Scale) -> None:
         self.bench, self.peers, self.scale = bench, peers, scale
@@ -80,7 +81,7 @@ class Part:
     def take_turns(
         self, trial: Callable[[str], dict[str, dict[str, float]]], *, among: Iterable[str] = PEERS, rounds: int = 0
     ) -> None:
-        """Measure each peer once, and again, for so many *rounds*."""
+        """Measure each peer once in each of *rounds* rounds."""
         for number in range(rounds or self.scale.rounds):
             for peer in (peer for peer in among if peer in self.peers and peer not in self.left_out):
                 print(f"  {number + 1} {peer}", file=sys.stderr, flush=True)
@@ -105,14 +106,14 @@ def lists(part: Part) -> None:
 
 
 def ahead(part: Part) -> None:
-    """The others would take the sum, which is known."""
+    """Measure this library alone: the other clients would take the known sum of all pages."""
     part.take_turns(lambda peer: part.bench.measure(peer, "ahead", prefix=AHEAD_BY), among=[OURS])
     print(f"  one after another: {AHEAD_SECONDS:g} s", file=sys.stderr)
 
 
 def imports(part: Part) -> None:
-    trial = lambda peer: {"cpu": {"1": part.bench.import_of(peer)}}  # noqa: E731 - one line says it
-    # Once unmeasured: then every module is compiled.
+    trial = lambda peer: {"cpu": {"1": part.bench.import_of(peer)}}  # noqa: E731 - one line is enough
+    # The first import is not measured: it compiles every module.
     unmeasured = Part(part.bench, part.peers, part.scale)
     unmeasured.take_turns(trial, rounds=1)
     part.take_turns(trial, rounds=part.scale.imports)
@@ -123,7 +124,10 @@ def construction(part: Part) -> None:
 
 
 def burst(part: Part) -> None:
-    """With httpx it would not end: it looks at every call that waits whenever a connection gets free."""
+    """Measure calls that begin at the same moment, without httpx.
+
+    httpx would not end: it checks every waiting call whenever a connection gets free.
+    """
 
     def trial(peer: str) -> dict[str, dict[str, float]]:
         figures = {}
@@ -137,7 +141,7 @@ def burst(part: Part) -> None:
 
 
 def life(part: Part) -> None:
-    """The near limit lives shorter, in parts of the same length."""
+    """Measure fewer parts of the near limit, each of the same length."""
     calls = part.scale.life // LIFE_PARTS
 
     def trial(peer: str) -> dict[str, dict[str, float]]:
@@ -149,7 +153,7 @@ def life(part: Part) -> None:
 
 
 def waits(part: Part) -> None:
-    """On the sandbox's clock, in this process; the requests are exact."""
+    """Measure waits on the sandbox's clock, in this process. The number of requests is exact."""
     for name, way in ((LOOP, waiting.loop), (OURS, waiting.library)):
         for count in part.scale.waits:
             if way is waiting.loop and count > waiting.MOST_LOOPS:
@@ -161,7 +165,7 @@ def waits(part: Part) -> None:
 
 
 def fleets(part: Part) -> None:
-    """In this process as well; the smaller ones before and after the largest, which takes long."""
+    """Measure fleets in this process, the smaller ones before and after the largest."""
     *smaller, largest = part.scale.fleets
     for count in (*smaller, largest, *reversed(smaller)):
         print(f"  {count} {OURS}", file=sys.stderr, flush=True)
@@ -185,7 +189,7 @@ PARTS: dict[str, Callable[[Part], None]] = {
 
 
 def measured(name: str, bench: Bench, peers: Sequence[str], scale: Scale, note: str) -> dict[str, Any]:
-    """Measure one part; return it as it stands in `results.json`."""
+    """Measure one part, and return its entry of `results.json`."""
     print(name, file=sys.stderr, flush=True)
     part, begun, before = Part(bench, peers, scale), now(), load()
     PARTS[name](part)
@@ -200,7 +204,7 @@ def measured(name: str, bench: Bench, peers: Sequence[str], scale: Scale, note: 
 
 
 def write(results: dict[str, Any]) -> None:
-    """Put the figures, the tables and the plots into their folder."""
+    """Write the figures, the tables and the plots into their folder."""
     RESULTS.mkdir(exist_ok=True)
     results = _rounded(results)
     text = json.dumps(results, indent=1)
@@ -215,7 +219,7 @@ def _on_one_line(match: re.Match[str]) -> str:
 
 
 def _rounded(value: Any) -> Any:
-    """Return *value* with floats of five figures."""
+    """Return *value* with floats rounded to five digits."""
     if isinstance(value, dict):
         return {key: _rounded(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -224,14 +228,16 @@ def _rounded(value: Any) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print the tables, and write them where that is asked for."""
+    """Measure, print the tables, and write them if `--write` is given."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="a minute or two: one round of little")
+    parser.add_argument("--short", action="store_true", help="one short round: a minute or two")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER", help=", ".join(PEERS))
-    parser.add_argument("--write", action="store_true", help="into benchmarks/results/")
-    parser.add_argument("--report", action="store_true", help="measure nothing: write the tables of results.json again")
-    parser.add_argument("--note", default="", help="a remark on the run, for the tables")
+    parser.add_argument("--write", action="store_true", help="write the results into benchmarks/results/")
+    parser.add_argument(
+        "--report", action="store_true", help="measure nothing, and write the tables and plots of results.json again"
+    )
+    parser.add_argument("--note", default="", help="a note on the run, for the tables")
     options = parser.parse_args(arguments)
     file = RESULTS / "results.json"
     before = json.loads(file.read_text()) if file.exists() and (options.write or options.report) else {"parts": {}}

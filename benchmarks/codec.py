@@ -1,4 +1,7 @@
-"""From bytes to a list of 100 servers, against `json.loads` of the same bytes; more than 3 times as long fails."""
+"""Measures the decoding of 100 servers against `json.loads` of the same bytes.
+
+Fails if decoding takes more than 3 times as long.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ SERVERS, ROUNDS, TIMES, LIMIT = 100, 60, 20, 3.0
 
 
 def body() -> bytes:
-    """Return a page of `SERVERS` servers as the API documents a list."""
+    """Return a page of `SERVERS` servers, in the shape that the API documents for a list."""
     results = [
         {
             "id": 12345 + number,
@@ -40,12 +43,12 @@ def body() -> bytes:
 
 
 def decode(data: bytes) -> list[Any]:
-    """Do what a list call does with an answer."""
+    """Decode a response as a list call does."""
     return [*codec.servers(codec.page(data), first=0, skip_invalid=False, on_skipped=print)]
 
 
 def microseconds(function: Callable[[bytes], object], data: bytes) -> float:
-    """Return the CPU time of one call of *function*."""
+    """Return the CPU time of one call of *function*, in microseconds."""
     gc.collect()
     begin = process_time_ns()
     for _ in range(TIMES):

@@ -1,7 +1,8 @@
-"""Many processes with a client each: `python -m benchmarks.crowd BASE BASE CALLS FIRST COUNT` is one of them.
+"""Measures many processes with one client each.
 
-Together they make 10,000 calls, each 10 at once, on the benchmarks' server; then they stop 500 servers and wait for
-them, on a sandbox that is served in real time. They take each step together, when their standard input says so.
+`python -m benchmarks.crowd BASE BASE CALLS FIRST COUNT` is one of them. Together the processes make 10,000 calls on the
+benchmarks' server, each process 10 at once. Then they stop 500 servers and wait for them, on a sandbox that is served
+in real time. All begin each step together, at a line on standard input.
 """
 
 from __future__ import annotations
@@ -31,20 +32,20 @@ TOKEN = "vps_sandbox"
 
 
 def measure(processes: int) -> dict[str, float]:
-    """Return what so many processes cost."""
+    """Return the figures of so many processes."""
     sandbox = Sandbox(token=TOKEN, servers=SERVERS)
     with running(tls=False) as bench, sandbox.serve() as base, crowd(processes, f"{bench.base()}/api/v1", base) as all_:
-        started = [told(child) for child in all_]
+        started = [read_figures(child) for child in all_]
         calls, called = step(all_)
         _, waited = step(all_)
-        asked = [call.at for call in sandbox.calls]
+        requests = [call.at for call in sandbox.calls]
     return {
         "start": mean(started, "cpu"),
         "calls": CALLS / calls,
         "call": sum(figures["cpu"] for figures in called) / CALLS,
-        "requests": len(asked),
-        "most": max(bisect.bisect_left(asked, at + 1) - place for place, at in enumerate(asked)),
-        "seconds": asked[-1] - asked[0],
+        "requests": len(requests),
+        "most": max(bisect.bisect_left(requests, at + 1) - place for place, at in enumerate(requests)),
+        "seconds": requests[-1] - requests[0],
         "waits": sum(figures["cpu"] for figures in waited),
         "rss": mean(waited, "Rss"),
         "pss": mean(waited, "Pss"),
@@ -57,7 +58,7 @@ def mean(figures: list[dict[str, float]], name: str) -> float:
 
 @contextlib.contextmanager
 def crowd(processes: int, calls: str, waits: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """Run so many, as long as the context lasts."""
+    """Run so many processes while the context lasts."""
     with contextlib.ExitStack() as stack:
         children = []
         for number in range(processes):
@@ -71,25 +72,28 @@ def crowd(processes: int, calls: str, waits: str) -> Iterator[list[subprocess.Po
         yield children
 
 
-def told(child: subprocess.Popen[str]) -> dict[str, float]:
-    """Return what *child* says of its last step."""
+def read_figures(child: subprocess.Popen[str]) -> dict[str, float]:
+    """Return the figures that *child* printed about its last step."""
     assert child.stdout is not None
     return dict(json.loads(child.stdout.readline()))
 
 
 def step(children: list[subprocess.Popen[str]]) -> tuple[float, list[dict[str, float]]]:
-    """Let all take their next step; return the seconds until the last has taken it, and what they say of it."""
+    """Run the next step of all processes; return its seconds and their figures."""
     began = time.perf_counter()
     for child in children:
         assert child.stdin is not None
         child.stdin.write("\n")
         child.stdin.flush()
-    figures = [told(child) for child in children]
+    figures = [read_figures(child) for child in children]
     return time.perf_counter() - began, figures
 
 
 def memory() -> dict[str, float]:
-    """Return the bytes that this process has in memory, and its part of them; nothing where Linux does not tell."""
+    """Return the bytes of this process in memory and its own share of them.
+
+    Returns nothing on systems other than Linux.
+    """
     try:
         lines = pathlib.Path("/proc/self/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -99,14 +103,17 @@ def memory() -> dict[str, float]:
 
 
 def done(began: float) -> float:
-    """Tell of the step that began at that CPU time, and wait for the word; return the CPU time of the next."""
+    """Print the figures of the step since *began*, and wait for the next step.
+
+    Returns the CPU time at which the next step begins.
+    """
     print(json.dumps({"cpu": time.process_time() - began, **memory()}), flush=True)
     sys.stdin.readline()
     return time.process_time()
 
 
 async def one_of_them(options: argparse.Namespace) -> None:
-    """Take the steps."""
+    """Run the steps of one process."""
     async with Client(TOKEN, base_url=options.calls_base) as client, Client(TOKEN, base_url=options.base) as waiting:
         await client.servers.get(ID)
         began = done(0.0)
@@ -126,7 +133,7 @@ async def call(client: Client, times: int) -> None:
 
 
 def main() -> None:
-    """Be one of many."""
+    """Run one of many processes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crowd", description=__doc__)
     parser.add_argument("calls_base")
     parser.add_argument("base")

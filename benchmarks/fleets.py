@@ -1,8 +1,9 @@
-"""Fleets on the sandbox's clock: what an item costs in CPU, requests and memory; `python -m benchmarks --only fleets`.
+"""Measures the CPU, the requests and the memory of an item of a fleet.
 
-All start servers of one account of 10,000 that are stopped, 20 at once, and wait until each is active. CPU is the
-process's, less what the sandbox spends on answers. Memory is the most that tracemalloc counts while a fleet runs, less
-what the sandbox remembers; traced, a fleet takes six times as long, so that a start takes but two seconds there.
+`python -m benchmarks --only fleets` runs it, on the sandbox's clock. Each fleet starts stopped servers of one account
+of 10,000, 20 at once, and waits until each is active. CPU is the CPU of the process, less what the sandbox uses for its
+responses. Memory is the most that tracemalloc counts while a fleet runs, less what the sandbox remembers. With
+tracemalloc a fleet takes six times as long, so a start takes only two seconds of the clock there.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ QUICK_START = 2.0
 
 @attrs.define
 class Figures:
-    """What an item of one fleet cost."""
+    """The requests and CPU seconds of one item of a fleet."""
 
     requests: float
     cpu: float
 
 
 def stopped(trial: Trial, count: int) -> list[int]:
-    """Fill the account with servers that have stopped; return the ids of so many."""
+    """Fill the account with stopped servers, and return the ids of *count* of them."""
     ids = [trial.create(number)[0] for number in range(ACCOUNT)]
     trial.sandbox.advance(600)
     for server in list(trial.account.servers(trial.clock.now())):
@@ -41,30 +42,30 @@ def stopped(trial: Trial, count: int) -> list[int]:
 
 
 def forget(trial: Trial) -> None:
-    """Let the sandbox forget what it was asked: Python's garbage collector would walk through all of it."""
+    """Let the sandbox forget its requests, which Python's garbage collector would walk."""
     trial.sandbox._backend.calls.clear()
     trial.account.log.clear()
 
 
 async def run(count: int) -> Figures:
-    """Start so many servers."""
+    """Start *count* servers with a fleet, and return the figures of an item."""
     trial = Trial(seed=count)
     ids = stopped(trial, count)
     async with trial.client() as client:
-        # Then it is known how large the account is: that costs the same for any fleet.
+        # The client now knows the size of the account, which costs the same for any fleet.
         await client.servers.list()
         gc.collect()
         gc.freeze()
-        asked, answering, began = trial.app.requests, trial.app.seconds, time.process_time()
+        requests, responding, began = trial.app.requests, trial.app.seconds, time.process_time()
         report = await client.fleet(ids).start(on_outcome=lambda _: forget(trial))
-        spent = time.process_time() - began - (trial.app.seconds - answering)
+        spent = time.process_time() - began - (trial.app.seconds - responding)
         gc.unfreeze()
     assert len(report.succeeded) == count, report
-    return Figures((trial.app.requests - asked) / count, spent / count)
+    return Figures((trial.app.requests - requests) / count, spent / count)
 
 
 async def memory(count: int) -> float:
-    """Return the bytes for each item when so many hold the most."""
+    """Return the bytes for each of *count* items when the fleet holds the most memory."""
     trial = Trial(seed=count)
     ids = stopped(trial, count)
     trial.account._duration = lambda *_: QUICK_START

@@ -1,8 +1,9 @@
-"""Whether this library has got slower, seen by its ratio to raw httpx in the same run: `python -m benchmarks.guard`.
+"""Checks that this library has not become slower: `python -m benchmarks.guard`.
 
-Fails when a ratio is more than a third above the one recorded in `benchmarks/results/guard.json`; `--record` records
-them. Both clients are in one process and take turns every few hundredths of a second, so that what slows the machine
-down slows both; the median of all turns counts. What is worse after the first turns gets as many more before it fails.
+The measure is the ratio to raw httpx in the same run. Fails if a ratio is more than a third above the one recorded in
+`benchmarks/results/guard.json`. `--record` records the ratios. Both clients run in one process and take turns every few
+hundredths of a second, so that a slow moment of the machine slows both. The median of all turns counts. A ratio that is
+worse after the first turns gets as many more before it fails.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SECONDS = 0.03
 
 
 def ratios(samples: Samples) -> dict[str, float]:
-    """Return this library's figures over raw httpx's, each the median of the rounds."""
+    """Return the ratios of this library's figures to raw httpx's, each the median of the rounds."""
     places = [(f"a call, {at_once:,} at once", f"{at_once}") for at_once in AT_ONCE]
     places += [("a server of a list", ALL), ("the import", "import")]
     found = {name: ratio(samples, OURS, RAW, "cpu", place) for name, place in places}
@@ -38,7 +39,7 @@ def ratios(samples: Samples) -> dict[str, float]:
 
 
 def worse(measured: Mapping[str, float], recorded: Mapping[str, float]) -> list[str]:
-    """Return a line for each recorded ratio that is now more than a third higher, or not measured any more."""
+    """Return a line for each ratio that is more than a third worse, or was not measured."""
     lines = []
     for name, before in recorded.items():
         if name not in measured:
@@ -49,7 +50,7 @@ def worse(measured: Mapping[str, float], recorded: Mapping[str, float]) -> list[
 
 
 def measure(bench: Bench, samples: Samples) -> None:
-    """Add a turn's figures of each, many times."""
+    """Add the figures of many turns of both clients to *samples*."""
     asyncio.run(_turns(bench.base(), samples))
     for _ in range(IMPORTS):
         for peer in (OURS, RAW):

@@ -1,4 +1,4 @@
-"""Lines over a logarithmic x axis, as a small SVG that reads on light and on dark ground. Pure."""
+"""Draws lines over a logarithmic x axis as a small SVG, for light and dark mode. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 44, 44
 MOST_TICKS = 8
 LABEL = 14
-"""Pixels from one label to the next."""
+"""The least distance between two labels, in pixels."""
 
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }
@@ -32,7 +32,7 @@ text { fill: #e6edf3 } .grid { stroke: #30363d } .line { stroke: #8b949e } .dot 
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
-    """What is drawn: *lines* by name, each from x to y; the first is the one to look at."""
+    """The content of a plot: *lines* by name, each from x to y. The first line stands out."""
 
     title: str
     x: str
@@ -43,7 +43,7 @@ class Plot:
 
 
 def svg(plot: Plot) -> str:
-    """Return the picture."""
+    """Return the plot as the text of an SVG file."""
     points = [point for line in plot.lines.values() for point in line.items()]
     across = _Axis([x for x, _ in points], LEFT, WIDTH - RIGHT, log=plot.log_x)
     up = _Axis([y for _, y in points], HEIGHT - BOTTOM, TOP, log=plot.log_y, room=True)
@@ -71,7 +71,10 @@ def svg(plot: Plot) -> str:
 
 
 def spread(wanted: Mapping[str, float]) -> dict[str, float]:
-    """Return where the labels go: as near to where they are wanted as their height allows, in the same order."""
+    """Return the places of the labels, in the same order and apart.
+
+    Each is as near to the wanted place as the height of the labels allows.
+    """
     names = sorted(wanted, key=lambda name: wanted[name])
     places: list[float] = []
     for name in names:
@@ -84,12 +87,12 @@ def spread(wanted: Mapping[str, float]) -> dict[str, float]:
 
 
 def short(value: float) -> str:
-    """Return a tick's text: 1,000 and 0.5, not 1000.0."""
+    """Return the text of a tick: `1,000` or `0.5`, not `1000.0`."""
     return f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:g}"
 
 
 class _Axis:
-    """From values to pixels, between two round numbers."""
+    """Maps values to pixels, between two round numbers."""
 
     def __init__(self, values: Sequence[float], begin: float, end: float, *, log: bool, room: bool = False) -> None:
         self._log = log
@@ -119,9 +122,9 @@ class _Axis:
 
 
 def steps(low: float, high: float) -> list[float]:
-    """Return the numbers 1, 2 and 5 of each power of ten from the last not above *low* to the first not below *high*.
+    """Return the ticks from *low* to *high*: 1, 2 and 5 of each power of ten, enclosing both.
 
-    Only the powers themselves, if those are many.
+    If there are many powers, only the powers themselves are returned.
     """
     powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
     for parts in ((1, 2, 5), (1,)):

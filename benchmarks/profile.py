@@ -1,8 +1,9 @@
-"""Where a call's time goes: `python -m benchmarks.profile`, by cProfile, in shares of what the client itself spends.
+"""Shows where a call's time goes, by cProfile: `python -m benchmarks.profile`.
 
-A function's own time counts for the group of its module, a built-in's for the group of who called it; waiting for the
-socket to get readable, and what drives the calls, counts for nobody. cProfile makes small functions look dearer than
-they are: read it as an order.
+The shares are those of the client's own time. A function's own time counts for the group of its module, and a
+built-in's time for the group of its caller. The wait for a readable socket, and the code that drives the calls, count
+for no group. cProfile makes small functions look more expensive than they are: the order is right, the shares are
+rough.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benchmarks.report import inserted
 from benchmarks.running import ROOT, running
 
 
-DRIVER = "what drives the calls"
+DRIVER = "the driver of the calls"
 GROUPS = (
     (DRIVER, ("/benchmarks/",)),
     ("httpx: requests, responses, URLs, headers", ("/httpx/", "/ipaddress.py", "/http/cookiejar.py", "/urllib/")),
@@ -48,11 +49,11 @@ GROUPS = (
         "this library: round trip, retries, token, deadlines",
         ("vpsorg_async/_request/", "vpsorg_async/_transport/", "vpsorg_async/_clock.py"),
     ),
-    ("this library: the calls above that", ("vpsorg_async/_",)),
+    ("this library: the rest of a call", ("vpsorg_async/_",)),
     ("the system's sockets", ("<socket>",)),
-    ("the standard library's rest", ("",)),
+    ("the rest of the standard library", ("",)),
 )
-"""By what a file's path has in it: the first that fits."""
+"""The groups by parts of a file's path. The first group that fits counts."""
 
 _WAITING = ("method 'poll' of 'select.epoll'", "select.select")
 _SOCKETS = ("posix.write", "method 'send' of '_socket", "method 'recv' of '_socket", "method 'recv_into' of '_socket")
@@ -88,7 +89,7 @@ def shares(stats: Mapping[Function, Entry]) -> dict[str, float]:
 
 
 async def profiled(base: str, at_once: int, seconds: float) -> Any:
-    """Return cProfile's account of so many calls at once."""
+    """Return the statistics of cProfile for so many calls at once."""
     profile = cProfile.Profile()
     async with vps.connect(base, CONNECTIONS) as calls:
         await drive(calls.get, at_once, seconds / 5)
@@ -99,11 +100,11 @@ async def profiled(base: str, at_once: int, seconds: float) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a table."""
+    """Print the table of shares, and write it if `--write` is given."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("--at-once", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--write", action="store_true", help="into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     parser.add_argument("--tls", action="store_true")
     options = parser.parse_args(arguments)
     with running() as bench:
@@ -117,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def table(found: Mapping[str, float], at_once: int) -> str:
-    """Return the shares, a row each, in Markdown."""
+    """Return a table in Markdown with a row for each group."""
     rows = [f"| {name} | {share:.0%} |" for name, share in found.items()]
     return "\n".join([f"| {at_once:,} calls at once | share of the time |", "|---|---|", *rows])
 

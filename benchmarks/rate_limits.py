@@ -1,8 +1,8 @@
-"""What 1,000 calls at once cost on an API of 10 calls a second: `python -m benchmarks.rate_limits`.
+"""Measures 1,000 calls at once on a slow API: `python -m benchmarks.rate_limits`.
 
-The API answers the rest 429 with `Retry-After: 1`, and counts in one of three ways; time is the sandbox's, so that the
-two minutes take a second. Printed for each: calls that failed, requests, the most in any second after the first 429,
-and the seconds that it took on that clock.
+The API accepts 10 calls a second. It refuses the rest with 429 and `Retry-After: 1`, and counts in one of three
+ways. Time is the sandbox's, so that the two minutes take a second. The table has the calls that failed, the requests,
+the most requests in any second after the first 429, and the seconds on that clock.
 """
 
 from __future__ import annotations
@@ -21,42 +21,45 @@ CALLS, A_SECOND, LATENCY = 1_000, 10, 0.006
 
 
 class LimitedApi(httpx.AsyncBaseTransport):
-    """An API that takes 10 calls a second, by a bucket, by fixed windows or by a sliding one."""
+    """An API that accepts 10 calls a second, by a token bucket or by windows.
+
+    Windows are fixed or sliding.
+    """
 
     def __init__(self, clock: VirtualClock, kind: str) -> None:
         self._clock = clock
         self._kind = kind
         self._level, self._filled_at = float(A_SECOND), 0.0
-        self._taken: list[float] = []
+        self._accepted: list[float] = []
         self.requests: list[tuple[float, bool]] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 - all are alike
-        """Answer a call, half of the latency before it is counted."""
+        """Respond to a call, which is counted after half of the latency."""
         with self._clock.answering():
             await self._clock.sleep(LATENCY / 2)
             now = self._clock.now()
-            taken = self._takes(now)
-            self.requests.append((now, taken))
-            if taken:
-                self._taken.append(now)
+            accepted = self._accepts(now)
+            self.requests.append((now, accepted))
+            if accepted:
+                self._accepted.append(now)
             await self._clock.sleep(LATENCY / 2)
-            if not taken:
+            if not accepted:
                 return httpx.Response(429, headers={"Retry-After": "1"}, json={"detail": "too many"})
             return httpx.Response(200, json={"id": 7, "name": "web-01", "status": "active"})
 
-    def _takes(self, now: float) -> bool:
+    def _accepts(self, now: float) -> bool:
         if self._kind == "bucket":
             self._level = min(float(A_SECOND), self._level + (now - self._filled_at) * A_SECOND)
             self._filled_at = now
-            taken = self._level >= 1
-            self._level -= taken
-            return taken
+            accepted = self._level >= 1
+            self._level -= accepted
+            return accepted
         begins = float(int(now)) if self._kind == "fixed" else now - 1
-        return len(self._taken) - bisect.bisect_left(self._taken, begins) < A_SECOND
+        return len(self._accepted) - bisect.bisect_left(self._accepted, begins) < A_SECOND
 
 
 async def measure(kind: str, connections: int) -> str:
-    """Return one line of figures."""
+    """Return one line of the table."""
     clock = VirtualClock()
     api = LimitedApi(clock, kind)
     failed = 0

@@ -1,4 +1,4 @@
-"""What the figures add up to: medians, ratios of one round, targets, and the tables in Markdown. Pure."""
+"""Turns figures into medians, ratios, targets and the tables of `results.md`. Pure."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from benchmarks.shapes import SERVERS
 
 
 Samples: TypeAlias = dict[str, dict[str, dict[str, list[float]]]]
-"""By peer, measure and x: a value for each round."""
+"""The values by peer, measure and x, one for each round."""
 
 AT_ONCE = (1, 10, 100, 1_000)
 ALL = str(SERVERS)
 
 
 def median(samples: Samples, peer: str, measure: str, x: object) -> float | None:
-    """Return the median of the rounds; `None`: not measured."""
+    """Return the median of the rounds, or `None` if it was not measured."""
     values = samples.get(peer, {}).get(measure, {}).get(str(x))
     return statistics.median(values) if values else None
 
 
 def ratio(samples: Samples, one: str, other: str, measure: str, x: object) -> float | None:
-    """Return how many times *other*'s figure *one*'s is: the median of each round's own ratio.
+    """Return the ratio of *one*'s figure to *other*'s: the median of the ratios of each round.
 
-    What slows the machine down for some seconds slows both of a round.
+    A slow moment of the machine slows both figures of a round.
     """
     ones, others = (samples.get(peer, {}).get(measure, {}).get(str(x), []) for peer in (one, other))
     pairs = [mine / theirs for mine, theirs in zip(ones, others, strict=False)]
@@ -38,7 +38,7 @@ def ratio(samples: Samples, one: str, other: str, measure: str, x: object) -> fl
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What has to be reached: *figure* of the parts measured, at most *limit*."""
+    """A target: *figure* of the measured parts must be at most *limit*."""
 
     text: str
     limit: float
@@ -68,47 +68,65 @@ def _quotient(part: str, measure: str, x: object, of: object) -> Callable[[Mappi
 def _calls(part: str, where: str) -> list[Target]:
     return [
         *(
-            Target(f"CPU a call, {at_once:,} at once{where}: of raw httpx's", limit, _to(part, RAW, at_once))
+            Target(
+                f"CPU of a call, {at_once:,} at once{where}, as a share of raw httpx's", limit, _to(part, RAW, at_once)
+            )
             for at_once, limit in ((1, 1 / 2), (100, 1 / 6), (1_000, 1 / 4))
         ),
-        Target(f"CPU a call{where}: of httpx2's, at the worst", 1, _most(*(_to(part, "httpx2", at) for at in AT_ONCE))),
-        Target(f"CPU a call, 100 at once{where}: of {NEAR_LIMIT}'s", 2.5, _to(part, NEAR_LIMIT, 100)),
+        Target(
+            f"CPU of a call{where}, as a share of httpx2's, at worst",
+            1,
+            _most(*(_to(part, "httpx2", at) for at in AT_ONCE)),
+        ),
+        Target(f"CPU of a call, 100 at once{where}, as a multiple of {NEAR_LIMIT}'s", 2.5, _to(part, NEAR_LIMIT, 100)),
     ]
 
 
 AHEAD_SECONDS = 100 * 0.050
-"""What 100 pages of 50 ms take one after another."""
+"""The seconds that 100 pages of 50 ms take one after another."""
 
 TARGETS = (
     *_calls("get", ""),
     *_calls("tls", ", TLS"),
-    Target(f"CPU a server of a list of {SERVERS:,}: of raw httpx's", 1, _to("lists", RAW, ALL)),
-    Target(f"CPU a server of a list of {SERVERS:,}: of {NEAR_LIMIT}'s", 3, _to("lists", NEAR_LIMIT, ALL)),
+    Target(f"CPU of a server of a list of {SERVERS:,}, as a share of raw httpx's", 1, _to("lists", RAW, ALL)),
     Target(
-        "100 pages of 50 ms each: of their sum",
+        f"CPU of a server of a list of {SERVERS:,}, as a multiple of {NEAR_LIMIT}'s", 3, _to("lists", NEAR_LIMIT, ALL)
+    ),
+    Target(
+        "wall time of 100 pages of 50 ms, as a share of their sum",
         1 / 4,
         lambda parts: (took := median(parts.get("ahead", {}), OURS, "wall", ALL)) and took / AHEAD_SECONDS,
     ),
-    Target("CPU of the import: of httpx's", 1.4, _to("imports", RAW, 1)),
+    Target("CPU of the import, as a multiple of httpx's", 1.4, _to("imports", RAW, 1)),
     Target(
-        "a client made after the first, ms",
+        "CPU to make a client after the first, ms",
         2,
         lambda parts: (took := median(parts.get("construction", {}), OURS, "next", 1)) and took * 1_000,
     ),
     *(
         Target(
-            f"CPU a call, 10,000 at once over {connections} connections: of 100 at once",
+            f"CPU of a call, 10,000 at once over {connections} connections, as a multiple of 100 at once",
             1.25,
             _quotient("burst", f"cpu, {connections} connections", 10_000, 100),
         )
         for connections in (10, 100)
     ),
-    Target("CPU a call at a long life's end: of its begin", 1.25, lambda parts: _ends(parts, "cpu")),
-    Target("memory at a long life's end: of its begin", 1.05, lambda parts: _ends(parts, "memory")),
-    Target("memory a wait, 10,000 at once: of 100 at once", 1.25, _quotient("waits", "memory", 10_000, 100)),
-    Target("CPU an item, a fleet of 10,000: of 100", 1.25, _quotient("fleets", "cpu", 10_000, 100)),
     Target(
-        "memory an item, a fleet of 10,000, kB",
+        "CPU of a call at the end of a long life, as a multiple of its begin", 1.25, lambda parts: _ends(parts, "cpu")
+    ),
+    Target("memory at the end of a long life, as a multiple of its begin", 1.05, lambda parts: _ends(parts, "memory")),
+    Target(
+        "memory of a wait, 10,000 at once, as a multiple of 100 at once",
+        1.25,
+        _quotient("waits", "memory", 10_000, 100),
+    ),
+    Target(
+        "CPU of an item of a fleet of 10,000, as a multiple of a fleet of 100",
+        1.25,
+        _quotient("fleets", "cpu", 10_000, 100),
+    ),
+    Target(
+        "memory of an item of a fleet of 10,000, kB",
         10,
         lambda parts: (held := median(parts.get("fleets", {}), OURS, "memory", 10_000)) and held / 1_000,
     ),
@@ -116,7 +134,7 @@ TARGETS = (
 
 
 def _ends(parts: Mapping[str, Samples], measure: str) -> float | None:
-    """Return the last quarter's median of a long life over the first's."""
+    """Return the ratio of a long life's last quarter to its first, by their medians."""
     line = parts.get("life", {}).get(OURS, {}).get(measure, {})
     values = [statistics.median(line[x]) for x in sorted(line, key=int)]
     quarter = len(values) // 4
@@ -124,8 +142,8 @@ def _ends(parts: Mapping[str, Samples], measure: str) -> float | None:
 
 
 def targets(parts: Mapping[str, Samples]) -> str:
-    """Return the table of what was to be reached."""
-    lines = [_row("what", "measured", "at most", ""), _rule(4)]
+    """Return the table of targets."""
+    lines = [_row("target", "measured", "at most", ""), _rule(4)]
     for target in TARGETS:
         figure = target.figure(parts)
         if figure is None:
@@ -137,7 +155,7 @@ def targets(parts: Mapping[str, Samples]) -> str:
 
 
 def calls(samples: Samples, measure: str) -> str:
-    """Return microseconds of a call by calls at once, and of CPU how many times this library's that is."""
+    """Return a table of microseconds a call; for CPU, also as a multiple of this library's."""
     with_ratios = measure == "cpu"
     heads = [f"{at_once:,} at once" for at_once in AT_ONCE]
     lines = [_row("client", "gives", *heads), _rule(2 + len(heads))]
@@ -154,7 +172,10 @@ def calls(samples: Samples, measure: str) -> str:
 
 
 def single(samples: Samples, columns: Sequence[tuple[str, str, object, float]]) -> str:
-    """Return a row for each peer; a column is its head, a measure, an x, and what to multiply by."""
+    """Return a table with a row for each peer.
+
+    A column is its head, a measure, an x and a factor.
+    """
     lines = [_row("client", *(head for head, *_ in columns)), _rule(1 + len(columns))]
     for peer in _known(samples):
         cells = (_spread(samples[peer].get(measure, {}).get(str(x), []), by) for _, measure, x, by in columns)
@@ -163,7 +184,10 @@ def single(samples: Samples, columns: Sequence[tuple[str, str, object, float]]) 
 
 
 def by_x(samples: Samples, columns: Sequence[tuple[str, str, str, float]], x: str) -> str:
-    """Return a row for each x; a column is its head, a peer, a measure, and what to multiply by."""
+    """Return a table with a row for each x.
+
+    A column is its head, a peer, a measure and a factor.
+    """
     found = sorted({int(place) for _, peer, measure, _ in columns for place in samples.get(peer, {}).get(measure, {})})
     lines = [_row(x, *(head for head, *_ in columns)), _rule(1 + len(columns))]
     for place in found:
@@ -176,7 +200,7 @@ def document(results: Mapping[str, Any]) -> str:
     """Return the text of `results.md`."""
     parts: dict[str, Samples] = {name: part["samples"] for name, part in results["parts"].items()}
     sections = [_PREFACE.format(machine=_words(results["machine"]), versions=_words(results["versions"]))]
-    sections += [_when(results["parts"]), "## What was to be reached", targets(parts)]
+    sections += [_when(results["parts"]), "## See the targets", targets(parts)]
     left_out = [f"{peer}: {why}" for part in results["parts"].values() for peer, why in part["left_out"].items()]
     if left_out:
         sections.append("Left out: " + "; ".join(dict.fromkeys(left_out)) + ".")
@@ -187,7 +211,7 @@ def document(results: Mapping[str, Any]) -> str:
 
 
 def plots(results: Mapping[str, Any]) -> dict[str, Plot]:
-    """Return the plots, by the names of their files."""
+    """Return the plots by the names of their files."""
     parts: dict[str, Samples] = {name: part["samples"] for name, part in results["parts"].items()}
     found = {}
     for name, where in (("get", ""), ("tls", ", TLS")):
@@ -227,7 +251,7 @@ def plots(results: Mapping[str, Any]) -> dict[str, Plot]:
 
 
 def inserted(page: str, name: str, text: str) -> str:
-    """Return *page* with *text* between its two marks of that *name*, in place of what stood there."""
+    """Return *page* with *text* in place of the old text between the two marks of *name*."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     before, _, rest = page.partition(begin)
     _, found, after = rest.partition(end)
@@ -265,7 +289,7 @@ def _digits(value: float) -> str:
 
 
 def _when(parts: Mapping[str, Any]) -> str:
-    lines = [_row("part", "begun", "rounds", "processes wanting a core, before and after", "note"), _rule(5)]
+    lines = [_row("part", "begun", "rounds", "load before and after (processes that want a core)", "note"), _rule(5)]
     lines += [
         _row(name, part["begun"], part["rounds"], "{} and {}".format(*part["load"]), part["note"])
         for name, part in parts.items()
@@ -287,43 +311,52 @@ def _rule(columns: int) -> str:
 
 def _of_calls(samples: Samples) -> list[str]:
     return [
-        "CPU, in µs: the median of the rounds, the least and the most; how many times this library's.",
+        "CPU of a call in µs: the median of the rounds (the least and the most), and its ratio to this library's.",
         calls(samples, "cpu"),
-        "Wall time for each call done, in µs.",
+        "Wall time of all calls, divided by their number, in µs: the median of the rounds (the least and the most).",
         calls(samples, "wall"),
     ]
 
 
 _SECTIONS: tuple[tuple[str, str, Callable[[Samples], list[str]]], ...] = (
-    ("get", "One server", lambda samples: ["![](cpu_get.svg)", *_of_calls(samples)]),
-    ("tls", "One server, TLS", lambda samples: ["![](cpu_tls.svg)", *_of_calls(samples)]),
+    ("get", "GET one server", lambda samples: ["![](cpu_get.svg)", *_of_calls(samples)]),
+    ("tls", "GET one server over TLS", lambda samples: ["![](cpu_tls.svg)", *_of_calls(samples)]),
     (
         "lists",
-        f"A list of {SERVERS:,}",
+        f"List {SERVERS:,} servers",
         lambda samples: [
-            single(samples, [("CPU a server, µs", "cpu", ALL, 1e6), ("wall time of all, s", "wall", ALL, SERVERS)])
+            single(
+                samples, [("CPU of a server, µs", "cpu", ALL, 1e6), ("wall time of the list, s", "wall", ALL, SERVERS)]
+            )
         ],
     ),
     (
         "ahead",
-        f"A list of {SERVERS:,} on pages of 50 ms",
+        f"List {SERVERS:,} servers, with 50 ms a page",
         lambda samples: [single(samples, [("wall time, s", "wall", ALL, 1)])],
     ),
-    ("imports", "Import", lambda samples: [single(samples, [("CPU, ms", "cpu", 1, 1e3)])]),
+    ("imports", "Import the library", lambda samples: [single(samples, [("CPU, ms", "cpu", 1, 1e3)])]),
     (
         "construction",
-        "Making a client",
-        lambda samples: [single(samples, [("the first, ms", "first", 1, 1e3), ("the next, ms", "next", 1, 1e3)])],
+        "Make a client",
+        lambda samples: [
+            single(samples, [("CPU of the first, ms", "first", 1, 1e3), ("CPU of the next, ms", "next", 1, 1e3)])
+        ],
     ),
     (
         "burst",
-        "All begun at once",
+        "Begin all calls at once",
         lambda samples: [
             "![](burst.svg)",
             by_x(
                 samples,
                 [
-                    (f"{peer}, {connections} connections: CPU a call, µs", peer, f"cpu, {connections} connections", 1e6)
+                    (
+                        f"{peer}, {connections} connections: CPU of a call, µs",
+                        peer,
+                        f"cpu, {connections} connections",
+                        1e6,
+                    )
                     for peer in (OURS, NEAR_LIMIT)
                     for connections in (10, 100)
                 ],
@@ -333,7 +366,7 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Samples], list[str]]], ...] = (
     ),
     (
         "life",
-        "A long life",
+        "Make a million calls",
         lambda samples: [
             "![](life_cpu.svg) ![](life_memory.svg)",
             by_x(
@@ -341,7 +374,10 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Samples], list[str]]], ...] = (
                 [
                     (f"{peer}: {what}", peer, measure, by)
                     for peer in (OURS, NEAR_LIMIT)
-                    for what, measure, by in (("CPU a call, µs", "cpu", 1e6), ("memory in use, MiB", "memory", 2**-20))
+                    for what, measure, by in (
+                        ("CPU of a call, µs", "cpu", 1e6),
+                        ("memory in use, MiB", "memory", 2**-20),
+                    )
                 ],
                 "calls made",
             ),
@@ -349,14 +385,17 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Samples], list[str]]], ...] = (
     ),
     (
         "waits",
-        "Waiting",
+        "Wait for servers",
         lambda samples: [
             "![](waits_requests.svg) ![](waits_memory.svg)",
             by_x(
                 samples,
                 [
                     (f"{what}: {peer}", peer, measure, by)
-                    for what, measure, by in (("requests", "requests", 1), ("KiB", "memory", 1 / 1024))
+                    for what, measure, by in (
+                        ("requests", "requests", 1),
+                        ("memory of a wait, KiB", "memory", 1 / 1024),
+                    )
                     for peer in (LOOP, OURS)
                 ],
                 "waits at once",
@@ -365,15 +404,15 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Samples], list[str]]], ...] = (
     ),
     (
         "fleets",
-        "Fleets",
+        "Run a fleet",
         lambda samples: [
             "![](fleets_cpu.svg) ![](fleets_memory.svg)",
             by_x(
                 samples,
                 [
-                    ("CPU an item, ms", OURS, "cpu", 1e3),
-                    ("requests an item", OURS, "requests", 1),
-                    ("memory an item at the most, kB", OURS, "memory", 1e-3),
+                    ("CPU of an item, ms", OURS, "cpu", 1e3),
+                    ("requests of an item", OURS, "requests", 1),
+                    ("memory of an item at most, kB", OURS, "memory", 1e-3),
                 ],
                 "items",
             ),
@@ -384,7 +423,7 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Samples], list[str]]], ...] = (
 _PREFACE = """\
 # Results
 
-Written by `python -m benchmarks --write`; what it means is in [docs/performance.md](../../docs/performance.md).
+`python -m benchmarks --write` writes these figures. [docs/performance.md](../../docs/performance.md) explains them.
 
 {machine}.
 

@@ -1,4 +1,7 @@
-"""Processes to measure in: the server on one core, one client at a time on another, each in its own environment."""
+"""Runs the server on one core, and one client at a time on another.
+
+Each trial of a client runs in its own process.
+"""
 
 from __future__ import annotations
 
@@ -42,19 +45,19 @@ class TrialError(Exception):
 
 
 class Bench:
-    """A server that is running, and what can be measured on it."""
+    """A running server, and the trials that can be measured on it."""
 
     def __init__(
         self, ports: dict[str, int], folder: pathlib.Path, authority: pathlib.Path | None, core: int | None
     ) -> None:
         self._ports = ports
         self.core = core
-        # What a process has in its environment to trust the server.
+        # The environment variables that make a process trust the server.
         self.trusted = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(authority)) if authority else {}
-        # Each has its modules compiled, as an installed one has, whatever this process was told.
-        told = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        # Each client has compiled modules, as an installed one has, whatever is set in this process.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         ours = {"PYTHONHASHSEED": "0", "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
-        self._environment = told | self.trusted | ours
+        self._environment = inherited | self.trusted | ours
 
     def measure(
         self,
@@ -68,7 +71,7 @@ class Bench:
         """Return the figures of one trial, `{measure: {x: value}}`.
 
         Raises:
-            TrialError: it failed, or its peer is not installed.
+            TrialError: The trial failed, or its peer is not installed.
         """
         core = () if self.core is None else ("--core", self.core)
         command = ("-m", "benchmarks.peers", peer, kind, self.base(scheme) + prefix, *arguments, *core)
@@ -78,10 +81,10 @@ class Bench:
         return f"{scheme}://127.0.0.1:{self._ports[scheme]}"
 
     def import_of(self, peer: str) -> float:
-        """Return the CPU seconds of a peer's import, in an interpreter that has imported nothing before.
+        """Return the CPU seconds of a peer's import in a new interpreter.
 
         Raises:
-            TrialError: it is not installed.
+            TrialError: The peer is not installed.
         """
         return float(self._run(python_of(peer), "-c", _IMPORT.format(PEERS[peer].imports)))
 
@@ -100,13 +103,13 @@ class Bench:
         except subprocess.TimeoutExpired:
             raise TrialError(f"took longer than {seconds_at_most} s") from None
         if done.returncode:
-            raise TrialError((done.stderr.strip().splitlines() or ["no word"])[-1][:200])
+            raise TrialError((done.stderr.strip().splitlines() or ["no output"])[-1][:200])
         return done.stdout
 
 
 @contextlib.contextmanager
 def running(*, tls: bool = True) -> Iterator[Bench]:
-    """Run the server, on the first of two cores if there are two."""
+    """Run the server while the context lasts, on the first core if there are two."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmarks.server", *([folder] if tls else [])]
@@ -123,10 +126,12 @@ def running(*, tls: bool = True) -> Iterator[Bench]:
 
 
 def python_of(peer: str) -> str:
-    """Return the interpreter of a peer: this one, or that of an environment of its own, made when it is not there.
+    """Return the interpreter of a peer: this one, or that of its own environment.
+
+    A missing environment is made.
 
     Raises:
-        TrialError: it cannot be made.
+        TrialError: The environment cannot be made.
     """
     apart = PEERS[peer].apart
     if not apart:
@@ -144,14 +149,14 @@ def python_of(peer: str) -> str:
 
 
 def add(samples: Samples, peer: str, figures: dict[str, dict[str, float]]) -> None:
-    """Add the figures of one trial to those of the rounds before."""
+    """Add the figures of one trial to those of earlier rounds."""
     for measure, values in figures.items():
         for x, value in values.items():
             samples.setdefault(peer, {}).setdefault(measure, {}).setdefault(x, []).append(value)
 
 
 def machine() -> dict[str, str]:
-    """Return what the figures were measured on."""
+    """Return the facts about the machine: processor, cores, system and Python."""
     return {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
@@ -169,7 +174,7 @@ def _processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what is measured, as far as it is installed."""
+    """Return the versions of the measured distributions that are installed."""
     found: dict[str, str] = {}
     for name, peer in PEERS.items():
         if peer.apart:
@@ -184,7 +189,7 @@ def versions() -> dict[str, str]:
 
 
 def load() -> float:
-    """Return how many processes wanted a core, over the last minute."""
+    """Return how many processes wanted a core in the last minute, on average."""
     return round(os.getloadavg()[0], 2)
 
 

@@ -1,7 +1,8 @@
-"""A server that costs little, so that the client is what is measured: prepared answers, over HTTP and TLS.
+"""Serves prepared responses over HTTP and TLS with little CPU of its own.
 
-`python -m benchmarks.server FOLDER` prints the two ports as JSON and serves until its standard input ends. *FOLDER*
-gets `ca.pem`, what a client has to trust. `/delay-50/api/v1/servers/` is answered 50 ms later than `/api/v1/servers/`.
+`python -m benchmarks.server FOLDER` prints the two ports as JSON and serves until its standard input ends. It writes
+`ca.pem`, the authority that a client has to trust, into *FOLDER*. The response for `/delay-50/api/v1/servers/` comes
+50 ms later than the one for `/api/v1/servers/`.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ _MOST_HEAD = 64 * 1024
 
 
 @functools.lru_cache(maxsize=4_096)
-def answer(method: str, target: str, origin: str) -> bytes:
-    """Return the bytes of the answer to a request; the same request has the same."""
-    status, body = _answered(method, target, origin)
+def response_to(method: str, target: str, origin: str) -> bytes:
+    """Return the bytes of the response to a request, always the same for the same request."""
+    status, body = _status_and_body(method, target, origin)
     content = json.dumps(body, separators=(",", ":")).encode()
     head = (
         f"HTTP/1.1 {status} {_REASONS[status]}\r\nDate: Wed, 15 Jan 2025 10:20:00 GMT\r\n"
@@ -45,7 +46,7 @@ def answer(method: str, target: str, origin: str) -> bytes:
     return head.encode() + content
 
 
-def _answered(method: str, target: str, origin: str) -> tuple[int, Any]:
+def _status_and_body(method: str, target: str, origin: str) -> tuple[int, Any]:
     url = urlsplit(target)
     path = _DELAY.sub("", url.path, count=1).rstrip("/")
     for collection, dialect in DIALECTS.items():
@@ -75,12 +76,15 @@ def _listed(dialect: Dialect, query: dict[str, str], where: str) -> tuple[int, A
 
 
 class Protocol(asyncio.Protocol):
-    """One connection; requests are answered in their order, those with a delay when it is over."""
+    """One connection, which sends its responses in the order of the requests.
+
+    A delayed response is sent when its delay is over.
+    """
 
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme
         self._buffer = b""
-        # By a request's head, byte for byte: a client sends the same one again and again.
+        # Responses by the exact bytes of a request's head: a client sends the same head again and again.
         self._known: dict[bytes, bytes] = {}
 
     def connection_made(self, transport: Any) -> None:
@@ -114,7 +118,7 @@ class Protocol(asyncio.Protocol):
             self._transport.close()
             return
         host = match[1].decode("latin-1") if (match := _HOST.search(head)) else "localhost"
-        data = answer(method.decode("latin-1"), target, f"{self._scheme}://{host}")
+        data = response_to(method.decode("latin-1"), target, f"{self._scheme}://{host}")
         if delayed := _DELAY.match(target):
             asyncio.get_running_loop().call_later(int(delayed[1]) / 1_000, self._transport.write, data)
             return
@@ -126,8 +130,8 @@ class Protocol(asyncio.Protocol):
 
 
 def tls(folder: pathlib.Path) -> ssl.SSLContext:
-    """Return a context for 127.0.0.1, whose authority is written to *folder*."""
-    import trustme  # noqa: PLC0415 - not needed by who only speaks HTTP
+    """Return a TLS context for 127.0.0.1, and write its authority to *folder*."""
+    import trustme  # noqa: PLC0415 - plain HTTP does not need it
 
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")

@@ -1,4 +1,7 @@
-"""One server, and a page of 10,000, in the shape of each API that a peer expects; all about equally long."""
+"""Builds a server, and pages of 10,000, in the shape of each peer's API.
+
+All of them are about equally long.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from typing import Any
 SERVERS = 10_000
 PAGE = 100
 ID = 12_345
-"""Whose detail is asked for."""
+"""The id of the server that GETs request."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """The *number*th page, from 1, of *pages*; `url(n)` is another's."""
+    """Page *number* of *pages*, counted from 1. `url(n)` is the URL of page n."""
 
     items: list[Any]
     number: int
@@ -35,7 +38,7 @@ class Page:
 
 @dataclasses.dataclass(frozen=True)
 class Dialect:
-    """Where an API has its servers, how it says one, and how a page of them."""
+    """The place of an API's servers, and the shapes of a server and of a page."""
 
     base: str
     collection: str
@@ -203,4 +206,4 @@ DIALECTS = {
         ),
     )
 }
-"""By the path of the collection."""
+"""The dialects by the path of their collection."""

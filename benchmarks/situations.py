@@ -1,7 +1,8 @@
-"""One situation past this machine, in a process of its own: `python -m benchmarks.situations waits 1000`; prints JSON.
+"""Measures one situation in its own process: `python -m benchmarks.situations waits 1000`.
 
-The sandbox answers 50 ms after it was asked, on its own clock, and takes as many calls a second as it is told to: the
-rest it answers 429 with `Retry-After: 1`. CPU is the process's, less what the sandbox spends on answers.
+It prints JSON. The sandbox responds 50 ms after a request, on its own clock, and accepts `--a-second` calls a second.
+It refuses the rest with 429 and `Retry-After: 1`. CPU is the CPU of the process, less what the sandbox uses for its
+responses.
 """
 
 from __future__ import annotations
@@ -30,42 +31,45 @@ from vpsorg_async import Client, Outcome, PollPolicy, VPSError
 LATENCY = 0.050
 PATIENT = PollPolicy(minimum=10.0, maximum=30.0)
 TRACED_SECONDS = 2.0
-"""How long waits are watched by tracemalloc, which makes each look several times dearer: they have looked thrice."""
+"""The time for which tracemalloc traces waits. It makes polls several times slower; three of them run in that time."""
 
 
 class Api:
-    """What stands before the sandbox: a latency, and a bucket that takes so many calls a second."""
+    """Adds a latency and a token bucket in front of the sandbox.
+
+    The bucket accepts *a_second* calls a second.
+    """
 
     def __init__(self, trial: Trial, a_second: float) -> None:
         self._trial = trial
         self._a_second = a_second
         self._level, self._filled_at = a_second, 0.0
-        self.asked: list[float] = []
+        self.requests: list[float] = []
         self.refused = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         clock = self._trial.clock
         await clock.sleep(LATENCY / 2)
-        self.asked.append(clock.now())
-        if self._takes(clock.now()):
+        self.requests.append(clock.now())
+        if self._accepts(clock.now()):
             await self._trial.app(scope, receive, send)
         else:
             self.refused += 1
             await JSONResponse({"detail": "too many"}, 429, {"Retry-After": "1"})(scope, receive, send)
         await clock.sleep(LATENCY / 2)
 
-    def _takes(self, now: float) -> bool:
+    def _accepts(self, now: float) -> bool:
         if self._a_second == math.inf:
             return True
         self._level = min(self._a_second, self._level + (now - self._filled_at) * self._a_second)
         self._filled_at = now
-        taken = self._level >= 1
-        self._level -= taken
-        return taken
+        accepted = self._level >= 1
+        self._level -= accepted
+        return accepted
 
 
 class Account:
-    """What is noted of one situation from its begin on."""
+    """Collects the figures of one situation from its begin on."""
 
     def __init__(self, trial: Trial, api: Api) -> None:
         self._trial, self._api = trial, api
@@ -76,18 +80,18 @@ class Account:
         self._began, self._cpu = trial.clock.now(), time.process_time()
 
     def figures(self) -> dict[str, float]:
-        """Return what it has cost by now."""
+        """Return the figures of the situation up to now."""
         cpu = time.process_time() - self._cpu - self._trial.app.seconds
         gc.unfreeze()
-        asked, late = self._api.asked, sorted(self.late)
+        requests, late = self._api.requests, sorted(self.late)
         seconds = self._trial.clock.now() - self._began
         return {
             "failed": self.failed,
-            "requests": len(asked),
+            "requests": len(requests),
             "refused": self._api.refused,
             "seconds": seconds,
-            "mean": len(asked) / seconds,
-            "most": max(bisect.bisect_left(asked, at + 1) - place for place, at in enumerate(asked)),
+            "mean": len(requests) / seconds,
+            "most": max(bisect.bisect_left(requests, at + 1) - place for place, at in enumerate(requests)),
             "late": statistics.median(late),
             "late 95": late[int(0.95 * (len(late) - 1))],
             "late most": late[-1],
@@ -97,7 +101,7 @@ class Account:
 
 
 async def waits(count: int, a_second: float, *, detail: bool, poll: PollPolicy) -> dict[str, float]:
-    """Wait for so many servers that were all ordered just now."""
+    """Wait for *count* servers that were all created just now."""
     trial = Trial(seed=count)
     api = Api(trial, a_second)
     ready = [trial.create(number) for number in range(count)]
@@ -119,9 +123,9 @@ async def waits(count: int, a_second: float, *, detail: bool, poll: PollPolicy) 
 
 
 async def fleet(count: int, a_second: float, *, at_once: int, apart: bool, patient: bool) -> dict[str, float]:
-    """Start so many servers that have stopped; *apart*: command all, and wait for all after that.
+    """Start *count* stopped servers with a fleet.
 
-    *patient*: no call has a `timeout`.
+    With *apart*, all commands are sent first, and one wait for all follows. With *patient*, no call has a `timeout`.
     """
     trial = Trial(seed=count)
     api = Api(trial, a_second)
@@ -152,20 +156,20 @@ async def fleet(count: int, a_second: float, *, at_once: int, apart: bool, patie
 
 
 async def memory(count: int) -> dict[str, float]:
-    """Return the bytes of a wait."""
+    """Return the bytes of memory that a wait holds."""
     return {"memory": await waiting.memory(count, waiting.library_without_detail, TRACED_SECONDS)}
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure one situation, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.situations", description=__doc__)
     parser.add_argument("kind", choices=["waits", "fleet", "memory"])
     parser.add_argument("count", type=int)
-    parser.add_argument("--a-second", type=float, default=math.inf, help="calls that the API takes")
+    parser.add_argument("--a-second", type=float, default=math.inf, help="calls that the API accepts in a second")
     parser.add_argument("--detail", action="store_true")
     parser.add_argument("--at-once", type=int, default=20)
-    parser.add_argument("--apart", action="store_true")
-    parser.add_argument("--patient", action="store_true", help="look every 10 to 30 s; a fleet: no `timeout`")
+    parser.add_argument("--apart", action="store_true", help="send all commands first, then wait once for all")
+    parser.add_argument("--patient", action="store_true", help="poll every 10 to 30 s; for a fleet: no `timeout`")
     parser.add_argument("--uncollected", action="store_true", help="without Python's garbage collector")
     options = parser.parse_args()
     if options.uncollected:

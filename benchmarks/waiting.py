@@ -1,9 +1,11 @@
-"""Waiting for many servers: a GET every 5 s for each, and this library, side by side on the sandbox's clock.
+"""Compares waits for many servers: a GET every 5 s for each, and this library.
 
-`python -m benchmarks.waiting` prints a table; `--most 10000` goes up to 10,000 waits (some minutes).
+Both run on the sandbox's clock. `python -m benchmarks.waiting` prints a table. `--most 10000` goes up to 10,000 waits
+and takes some minutes.
 
-Requests and lateness (seen minus became, in seconds of the sandbox) are exact. CPU is the process's, less what the
-sandbox spends on answers. Memory is what tracemalloc counts for a wait, its task included, after a minute of waiting.
+Requests and lateness are exact. Lateness is the time from the moment a server became active to the moment the client
+saw it, in seconds of the sandbox. CPU is the CPU of the process, less what the sandbox uses for its responses. Memory
+is what tracemalloc counts for a wait, its task included, after a minute of waiting.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ Wait = Callable[[Client, int], Awaitable[Any]]
 
 @attrs.define
 class Counted:
-    """An ASGI app, and what it was asked and spent."""
+    """An ASGI app that counts its requests and CPU seconds."""
 
     app: Any
     requests: int = 0
@@ -56,7 +58,7 @@ class Counted:
 
 @attrs.define
 class Figures:
-    """What one way of waiting cost, and how late it was."""
+    """The requests, CPU seconds and lateness of one way of waiting."""
 
     requests: int
     cpu: float
@@ -71,7 +73,7 @@ class Figures:
 
 
 class Trial:
-    """A sandbox, a client of it, and servers that come to be while the trial runs."""
+    """A sandbox with its client, and servers that become active while the trial runs."""
 
     def __init__(self, seed: int) -> None:
         self.sandbox = Sandbox(seed=seed)
@@ -80,19 +82,19 @@ class Trial:
         self.account = self.sandbox._backend.accounts[0]
 
     def client(self, app: Any = None) -> Client:
-        """Return a client of the sandbox, or of *app*, which stands before it."""
+        """Return a client of the sandbox, or of *app*, which stands in front of it."""
         transport = InProcessTransport(app or self.app, self.clock)
         return Client._over(transport, self.clock, token="vps_sandbox", base_url="http://localhost/api/v1")
 
     def create(self, number: int) -> tuple[int, float]:
-        """Make a server; return its id and when it will be active."""
+        """Create a server, and return its id and the time at which it becomes active."""
         server = self.account.create({"name": f"node-{number}", **SPEC}, self.clock.now())
         assert server.ends_at is not None
         return server.id, server.ends_at
 
 
 async def loop(client: Client, server_id: int) -> None:
-    """Wait as people write it."""
+    """Wait as many programs do: a GET, then a sleep."""
     clock = client._context.clock
     while (await client.servers.get(server_id)).status != "active":
         await clock.sleep(LOOP_SECONDS)
@@ -107,17 +109,17 @@ async def library_without_detail(client: Client, server_id: int) -> None:
 
 
 def begins(count: int, *, scattered: bool) -> list[float]:
-    """Return when each of so many waits begins."""
+    """Return the times at which *count* waits begin."""
     chance = random.Random(count)
     return [chance.uniform(0, SCATTER_SECONDS) if scattered else 0.0 for _ in range(count)]
 
 
-async def run(wait: Wait, count: int, scattered: bool) -> Figures:  # noqa: FBT001 - anyio.run passes by place
+async def run(wait: Wait, count: int, scattered: bool) -> Figures:  # noqa: FBT001 - anyio.run passes arguments by position
     """Wait for *count* servers, all begun together or scattered over five minutes."""
     trial = Trial(seed=count)
     late: list[float] = []
 
-    # Those that all begin together are there before: in another process they would not be ours to look after.
+    # Servers of waits that begin together are created before the client is measured.
     ready = [] if scattered else [trial.create(number) for number in range(count)]
     gc.collect()
     gc.freeze()
@@ -138,7 +140,7 @@ async def run(wait: Wait, count: int, scattered: bool) -> Figures:  # noqa: FBT0
 
 
 async def memory(count: int, wait: Wait = library, seconds: float = 60.0) -> float:
-    """Return the bytes that one of *count* waits holds after a minute, or after *seconds*."""
+    """Return the bytes that one of *count* waits holds after *seconds*."""
     trial = Trial(seed=count)
     servers = [trial.create(number)[0] for number in range(count)]
     async with trial.client() as client:
@@ -183,7 +185,7 @@ WAYS: dict[str, Wait] = {
     "library, detail=True": library,
 }
 MOST_LOOPS = 1_000
-"""A loop for each of 10,000 servers makes 420,000 requests, ten times those of 1,000: not run."""
+"""The most loops that run: loops for 10,000 servers would make 420,000 requests."""
 
 
 def main() -> None:

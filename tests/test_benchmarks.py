@@ -1,4 +1,4 @@
-"""The benchmarks' own parts: the server that is measured against, what figures add up to, the guard and the plots."""
+"""Tests the parts of the benchmarks: server, report, guard, plots, profile, situations."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 
 from benchmarks import fleets, guard, plots, profile, report, scale, shapes, situations
 from benchmarks.peers import OURS, PEERS, RAW
-from benchmarks.server import Protocol, answer
+from benchmarks.server import Protocol, response_to
 from tests.helpers import ROOT
 from vpsorg_async import Client, PollPolicy
 
 
-class Wire:
-    """What a protocol writes to."""
+class Transport:
+    """Stores what a protocol writes."""
 
     def __init__(self):
         self.written, self.closed = b"", False
@@ -39,12 +39,12 @@ class Wire:
         self.closed = True
 
 
-def sent(*pieces):
-    wire, protocol = Wire(), Protocol("http")
-    protocol.connection_made(wire)
+def transport_after(*pieces):
+    transport, protocol = Transport(), Protocol("http")
+    protocol.connection_made(transport)
     for piece in pieces:
         protocol.data_received(piece)
-    return wire
+    return transport
 
 
 DETAIL = b"GET /api/v1/servers/12345/ HTTP/1.1\r\nHost: localhost:1\r\n\r\n"
@@ -60,46 +60,46 @@ def port():
 
 class TestServer:
     @pytest.mark.parametrize("cut", [1, 20, len(DETAIL) - 1])
-    def test_a_request_in_pieces_is_answered_once(self, cut):
-        wire = sent(DETAIL[:cut], DETAIL[cut:])
+    def test_a_request_in_pieces_gets_one_response(self, cut):
+        transport = transport_after(DETAIL[:cut], DETAIL[cut:])
 
-        assert wire.written == answer("GET", "/api/v1/servers/12345/", "http://localhost:1")
+        assert transport.written == response_to("GET", "/api/v1/servers/12345/", "http://localhost:1")
 
-    def test_the_same_request_again_gets_the_same_bytes_also_in_one_piece(self):
-        once = sent(DETAIL).written
+    def test_the_same_request_gets_the_same_bytes_again_also_in_one_piece(self):
+        once = transport_after(DETAIL).written
 
-        assert sent(DETAIL * 3).written == once * 3
+        assert transport_after(DETAIL * 3).written == once * 3
 
-    def test_a_body_is_not_taken_for_a_request(self):
+    def test_a_body_is_not_read_as_a_request(self):
         post = b"POST /api/v1/servers/7/stop/ HTTP/1.1\r\nHost: h\r\ncontent-length: 64\r\n\r\n"
 
-        wire = sent(post, b"x" * 60, b"x" * 4, DETAIL)
+        transport = transport_after(post, b"x" * 60, b"x" * 4, DETAIL)
 
-        first, second = re.findall(rb"\r\n\r\n({.*?})(?=HTTP|$)", wire.written)
+        first, second = re.findall(rb"\r\n\r\n({.*?})(?=HTTP|$)", transport.written)
         assert json.loads(first)["server"]["status"] == "stopping"
         assert json.loads(second)["id"] == 12345
 
-    def test_who_asks_for_it_is_left_after_the_answer(self):
-        wire = sent(DETAIL[:-2] + b"Connection: close\r\n\r\n")
+    def test_connection_close_ends_the_connection_after_the_response(self):
+        transport = transport_after(DETAIL[:-2] + b"Connection: close\r\n\r\n")
 
-        assert wire.written.startswith(b"HTTP/1.1 200 ")
-        assert wire.closed
+        assert transport.written.startswith(b"HTTP/1.1 200 ")
+        assert transport.closed
 
-    def test_a_chunked_request_is_refused_and_not_guessed_at(self):
-        wire = sent(DETAIL[:-2] + b"Transfer-Encoding: chunked\r\n\r\n")
+    def test_a_chunked_request_is_refused(self):
+        transport = transport_after(DETAIL[:-2] + b"Transfer-Encoding: chunked\r\n\r\n")
 
-        assert wire.written.startswith(b"HTTP/1.1 411 ")
-        assert wire.closed
+        assert transport.written.startswith(b"HTTP/1.1 411 ")
+        assert transport.closed
 
     @pytest.mark.parametrize(
         "target",
         ["/", "/api/v1/servers/7/start/", "/api/v1/servers/x/", "/api/v1/serversx", "/api/v1/servers/?page=101"],
     )
-    def test_what_is_not_there_is_404(self, target):
-        assert answer("GET", target, "http://h").startswith(b"HTTP/1.1 404 ")
+    def test_an_unknown_target_is_404(self, target):
+        assert response_to("GET", target, "http://h").startswith(b"HTTP/1.1 404 ")
 
     @pytest.mark.parametrize("collection", shapes.DIALECTS)
-    def test_every_apis_answers_are_about_equally_long(self, collection):
+    def test_the_responses_of_all_apis_are_about_equally_long(self, collection):
         dialect, ours = shapes.DIALECTS[collection], shapes.DIALECTS["/api/v1/servers"]
 
         for theirs, our in ((dialect.detail, ours.detail), (dialect.server, ours.server)):
@@ -108,7 +108,7 @@ class TestServer:
 
     @pytest.mark.parametrize("prefix", ["", "/delay-1"])
     @pytest.mark.anyio
-    async def test_all_its_servers_are_listed_over_a_real_socket(self, port, prefix):
+    async def test_a_client_lists_all_its_servers_over_a_real_socket(self, port, prefix):
         async with Client("vps_t", base_url=f"http://127.0.0.1:{port}{prefix}/api/v1") as client:
             servers = await client.servers.list()
             server = await client.servers.get(servers[-1])
@@ -118,17 +118,17 @@ class TestServer:
 
 
 NOISE = 16_000
-"""Bytes that come and go."""
+"""Bytes of objects that come and go."""
 
 
 async def many_calls(client, count, *, at_once=100):
-    async def some():
+    async def worker():
         for _ in range(count // at_once):
             await client.servers.get(shapes.ID)
 
     async with anyio.create_task_group() as group:
         for _ in range(at_once):
-            group.start_soon(some)
+            group.start_soon(worker)
 
 
 def bytes_held():
@@ -140,7 +140,7 @@ class TestLife:
     @pytest.mark.heavy
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     @pytest.mark.anyio
-    async def test_20_000_calls_of_one_client_leave_nothing_behind(self, port):
+    async def test_20_000_calls_of_one_client_do_not_grow_its_memory(self, port):
         async with Client("vps_t", base_url=f"http://127.0.0.1:{port}/api/v1") as client:
             tracemalloc.start()
             try:
@@ -157,7 +157,7 @@ class TestLife:
 class TestFleets:
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     @pytest.mark.anyio
-    async def test_an_item_is_a_command_and_some_looks(self, monkeypatch):
+    async def test_an_item_is_a_command_and_some_polls(self, monkeypatch):
         monkeypatch.setattr(fleets, "ACCOUNT", 40)
 
         figures = await fleets.run(40)
@@ -167,12 +167,12 @@ class TestFleets:
 
 
 class TestReport:
-    def test_a_ratio_is_the_median_of_each_rounds_own(self):
+    def test_a_ratio_is_the_median_of_the_ratios_of_each_round(self):
         samples = {OURS: {"cpu": {"1": [1.0, 20.0, 1.0]}}, RAW: {"cpu": {"1": [2.0, 40.0, 4.0]}}}
 
         assert report.ratio(samples, OURS, RAW, "cpu", 1) == 0.5
 
-    def test_what_was_not_measured_is_none_and_not_zero(self):
+    def test_a_figure_that_was_not_measured_is_none_and_not_zero(self):
         assert report.ratio({}, OURS, RAW, "cpu", 1) is None
         assert report.median({}, OURS, "cpu", 1) is None
         assert report.targets({}).count("not measured") == len(report.TARGETS)
@@ -181,11 +181,15 @@ class TestReport:
     def test_a_target_says_whether_it_was_reached(self, ours, word):
         samples = {OURS: {"cpu": {"1": [ours]}}, RAW: {"cpu": {"1": [1.0]}}}
 
-        line = next(line for line in report.targets({"get": samples}).splitlines() if "1 at once: of raw httpx" in line)
+        line = next(
+            line
+            for line in report.targets({"get": samples}).splitlines()
+            if "1 at once, as a share of raw httpx" in line
+        )
 
         assert line.endswith(f"| {word} |")
 
-    def test_the_document_has_a_table_of_all_that_was_measured(self):
+    def test_the_document_has_a_table_of_every_measured_part(self):
         samples = {peer: {"cpu": {"1": [1e-4, 3e-4, 2e-4]}, "wall": {"1": [1e-3]}} for peer in (RAW, OURS)}
         part = {
             "begun": "now",
@@ -221,10 +225,10 @@ class TestGuard:
             ({"a": 0.10, "b": 0.1, "new": 9.0}, []),
         ],
     )
-    def test_a_third_more_than_recorded_is_worse(self, measured, found):
+    def test_a_ratio_a_third_above_the_recorded_one_is_worse(self, measured, found):
         assert guard.worse(measured, {"a": 0.30, "b": 1.0}) == found
 
-    def test_a_made_up_regression_of_one_half_is_found_in_noise_that_triples_some_turns(self):
+    def test_a_regression_of_one_half_is_found_in_noise_that_triples_some_turns(self):
         noise = [1.0, 1.1, 3.0, 0.9, 1.0, 1.0, 2.8]
         before = {OURS: {"cpu": {"100": [2.0] * 7}}, RAW: {"cpu": {"100": [8.0] * 7}}}
         same = {OURS: {"cpu": {"100": [2.0 * one for one in noise]}}, RAW: {"cpu": {"100": [8.0] * 7}}}
@@ -235,7 +239,7 @@ class TestGuard:
         assert guard.worse(guard.ratios(same), recorded) == []
         assert len(guard.worse(guard.ratios(slower), recorded)) == 1
 
-    def test_what_it_measures_is_what_is_recorded(self):
+    def test_it_measures_the_ratios_that_are_recorded(self):
         samples = {
             peer: {"cpu": {place: [1.0] for place in ("1", "10", "100", report.ALL, "import")}} for peer in (OURS, RAW)
         }
@@ -255,7 +259,7 @@ class TestPlots:
         assert len(plots.svg(plot)) < 4_000
 
     @given(st.dictionaries(st.text(), st.floats(plots.TOP, plots.HEIGHT - plots.BOTTOM), min_size=1, max_size=12))
-    def test_labels_stay_in_order_apart_and_inside(self, wanted):
+    def test_labels_stay_in_order_apart_and_inside_the_plot(self, wanted):
         places = plots.spread(wanted)
 
         inside = sorted(places.values())
@@ -265,7 +269,7 @@ class TestPlots:
         assert sorted(wanted, key=lambda name: wanted[name]) == sorted(places, key=lambda name: places[name])
 
     @given(st.floats(1e-6, 1e9), st.floats(1, 1e6))
-    def test_steps_enclose_what_they_are_for(self, low, times):
+    def test_steps_enclose_the_values(self, low, times):
         found = plots.steps(low, low * times)
 
         assert found[0] <= low
@@ -280,16 +284,16 @@ class TestProfile:
             ("/x/site-packages/httpx/_urls.py", "httpx"),
             ("/x/vpsorg_async/_transport/response_parser.py", "this library: parser"),
             ("/x/vpsorg_async/_request/retry_transport.py", "this library: round trip"),
-            ("/x/vpsorg_async/_servers.py", "this library: the calls"),
+            ("/x/vpsorg_async/_servers.py", "this library: the rest"),
             ("/home/vpsorg_async/.venv/lib/anyio/_core/_tasks.py", "anyio"),
             (r"C:\x\asyncio\events.py", "asyncio"),
-            ("<frozen abc>", "the standard library"),
+            ("<frozen abc>", "the rest of the standard library"),
         ],
     )
     def test_a_file_belongs_to_the_first_group_that_fits(self, file, group):
         assert profile.group_of(file).startswith(group)
 
-    def test_a_built_in_counts_for_who_called_it_and_waiting_for_nobody(self):
+    def test_a_built_in_counts_for_its_caller_and_waiting_for_no_group(self):
         httpx_, asyncio_ = ("/x/httpx/_urls.py", 1, "f"), ("/x/asyncio/events.py", 1, "g")
         stats = {
             httpx_: (1, 1, 1.0, 1.0, {}),
@@ -308,7 +312,7 @@ class TestProfile:
 class TestScale:
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     @pytest.mark.anyio
-    async def test_a_limit_refuses_what_is_too_much_and_all_get_there(self):
+    async def test_a_limit_refuses_some_requests_and_all_waits_succeed(self):
         figures = await situations.waits(40, 2, detail=True, poll=PollPolicy())
 
         assert figures["failed"] == 0
@@ -318,7 +322,7 @@ class TestScale:
     @pytest.mark.parametrize("apart", [False, True])
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     @pytest.mark.anyio
-    async def test_a_fleet_is_late_once_for_each_item(self, apart):
+    async def test_a_fleet_without_a_limit_has_neither_failures_nor_refusals(self, apart):
         figures = await situations.fleet(30, math.inf, at_once=10, apart=apart, patient=False)
 
         assert figures["failed"] == figures["refused"] == 0
@@ -327,7 +331,7 @@ class TestScale:
     @pytest.mark.parametrize("patient", [False, True])
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     @pytest.mark.anyio
-    async def test_a_fleet_on_a_slow_api_gets_there_if_its_calls_may_wait(self, patient):
+    async def test_a_fleet_on_a_slow_api_succeeds_only_if_its_calls_have_no_timeout(self, patient):
         figures = await situations.fleet(100, 2, at_once=100, apart=False, patient=patient)
 
         assert (figures["failed"] == 0) is patient
@@ -339,7 +343,7 @@ class TestScale:
         assert f"<!-- {name} -->\na table\n<!-- end of {name} -->" in page
         assert report.inserted(page, name, "another").count("a table") == 0
 
-    def test_a_page_without_the_place_is_left_alone(self):
+    def test_a_page_without_the_place_is_refused(self):
         with pytest.raises(AssertionError, match="has no <!-- waits -->"):
             report.inserted("# A page", "waits", "a table")
 
@@ -349,7 +353,7 @@ def test_every_peer_has_a_module_that_can_connect():
         assert "connect" in (ROOT / "benchmarks" / "peers" / f"{peer.module}.py").read_text()
 
 
-def test_only_the_peers_own_modules_import_what_only_the_extra_has():
+def test_only_the_peers_modules_import_packages_of_the_extra():
     code = "import sys; from benchmarks import __main__, guard, profile, scale, situations; print(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout

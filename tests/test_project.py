@@ -1,4 +1,4 @@
-"""What the project says about itself in two places is the same in both."""
+"""Tests that facts about the project that stand in two places agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NO_COVER = re.compile(r"#\s*pragma:\s*no (?:cover|branch)(?P<reason>.*)")
 
 
-def test_the_lower_bounds_are_those_that_are_tested():
+def test_the_declared_lower_bounds_are_the_tested_ones():
     extras = PROJECT["optional-dependencies"]
     declared = [
         *re.findall(r"([\w-]+)>=([\d.]+)", "\n".join([*PROJECT["dependencies"], *extras["sandbox"], *extras["test"]]))
@@ -25,7 +25,7 @@ def test_the_lower_bounds_are_those_that_are_tested():
     assert {name: _padded(bound) for name, bound in declared} == {name: _padded(pin) for name, pin in tested.items()}
 
 
-def test_at_most_ten_places_are_left_out_of_the_coverage_and_each_says_why():
+def test_at_most_ten_places_are_excluded_from_coverage_and_each_has_a_reason():
     found = [match for path in (ROOT / "vpsorg_async").rglob("*.py") for match in NO_COVER.finditer(path.read_text())]
 
     assert len(found) <= 10

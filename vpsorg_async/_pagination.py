@@ -158,6 +158,16 @@ class Listing(AsyncIterator["Server"]):
             await self._advance()
         return True
 
+    async def read_more(self) -> list[Server]:
+        """Return the servers of the next pages that are requested together; none at the end.
+
+        Cancellation: requests of pages are abandoned. The pages that have come are kept.
+        """
+        await self._fetch_more()
+        servers = [*self._ready]
+        self._ready.clear()
+        return servers
+
     async def read_all(self, *, within: float | None = None) -> list[Server]:
         """Return all servers, in the API's order.
 
@@ -166,9 +176,8 @@ class Listing(AsyncIterator["Server"]):
         """
         with self._pager.clock.move_on_after(within):
             servers: list[Server] = []
-            while await self._fetch_more():
-                servers += self._ready
-                self._ready.clear()
+            while some := await self.read_more():
+                servers += some
             last = self._current
             if last is None or self._previous is None:
                 return servers

@@ -1,8 +1,9 @@
-"""The clients that are compared, a module each, written as their documentation says: one client, connections kept.
+"""Lists the clients that are compared, one module each.
 
-A module has `connect(base, connections)`, whose context gives what the client can do. Each call returns what its users
-get: `get` one server, `list_all` all of them. Those of a sync client (`threads`) are called from threads, which do not
-share a client. What a client has to trust stands in the environment: `SSL_CERT_FILE` and `REQUESTS_CA_BUNDLE`.
+Each is used as its documentation says, with kept connections. A module has `connect(base, connections)`. Its context
+gives a `Calls`: `get` returns one server and `list_all` all of them, as the users of that client get them. A sync
+client (`threads`) is called from threads that do not share it. The environment has the authority that clients have to
+trust: `SSL_CERT_FILE` and `REQUESTS_CA_BUNDLE`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from typing import Any
 TOKEN = "vps_benchmark"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 PATIENCE = 120.0
-"""Seconds that a call may wait for its turn: where that has a short bound, 1,000 at once would run into it."""
+"""The seconds that a call may wait for a connection: 1,000 at once would exceed a short limit."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Calls:
-    """What one client can do."""
+    """The two calls of one client that are measured."""
 
     get: Callable[[], Any]
     list_all: Callable[[], Any]
@@ -29,14 +30,14 @@ class Calls:
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """A client, as which it is known, and what it needs."""
+    """A client: its module, its result type, its distributions and its imports."""
 
     module: str
     gives: str
     distributions: tuple[str, ...]
     imports: str
     threads: bool = False
-    # Its requirement, if it cannot be installed beside the others.
+    # The requirement of a client that cannot be installed beside the others.
     apart: str = ""
 
 
@@ -48,7 +49,7 @@ PEERS = {
     "httpx + cattrs": Peer("typed_httpx", "attrs class", ("cattrs", "attrs"), "httpx, cattrs"),
     "httpx2": Peer("raw_httpx2", "dict", ("httpx2",), "httpx2"),
     NEAR_LIMIT: Peer("fast_aiohttp", "msgspec struct", ("aiohttp", "msgspec"), "aiohttp, msgspec"),
-    # It puts its fork of urllib3 in the place of urllib3, which those built on requests would then be measured with.
+    # It replaces urllib3 with its own fork, and clients that use requests would be measured with that fork.
     "niquests": Peer("raw_niquests", "dict", ("niquests", "urllib3-future"), "niquests", apart="niquests>=3.21"),
     "openai": Peer("openai_sdk", "pydantic model", ("openai", "pydantic"), "openai"),
     "pydo": Peer("pydo_sdk", "dict", ("pydo", "azure-core"), "pydo.aio"),

@@ -1,6 +1,7 @@
-"""One peer measured in a process of its own: `python -m benchmarks.peers NAME KIND BASE`; prints a JSON line.
+"""Measures one peer in its own process: `python -m benchmarks.peers NAME KIND BASE`.
 
-The line is `{measure: {x: value}}`: seconds of CPU, of all threads, and of wall time for one call; bytes of memory.
+It prints one line of JSON. The line is `{measure: {x: value}}`: CPU seconds of all threads and wall seconds for one
+call, and bytes of memory.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ CONNECTIONS = 100
 MOST_THREADS = 100
 ALL = str(SERVERS)
 WARM_UP = 0.5
-"""The share of the time measured that goes before it: enough for a client that opens its connections one by one."""
+"""The length of the warm-up, as a share of the measured time: enough to open connections one by one."""
 
 
 class Clock:
-    """The time that some calls took."""
+    """Measures the CPU and wall time of some calls."""
 
     def __init__(self) -> None:
         gc.collect()
@@ -49,7 +50,10 @@ class Clock:
 async def drive(
     call: Callable[[], Awaitable[Any]], at_once: int, seconds: float, *, least: int = 2
 ) -> tuple[float, float]:
-    """Return the CPU and wall time of a call, so many at once, each task at least *least* one after another."""
+    """Return the CPU and wall time of a call, with *at_once* calls at once.
+
+    Each task makes at least *least* calls.
+    """
     calls = 0
     clock = Clock()
     until = time.perf_counter() + seconds
@@ -69,7 +73,10 @@ async def drive(
 
 
 def drive_threads(clients: Sequence[Calls], at_once: int, seconds: float) -> tuple[float, float]:
-    """Do the same with threads, each of which has one of *clients*, and made a call before."""
+    """Return the CPU and wall time of a call from threads.
+
+    Each thread has its own client and made a call before.
+    """
     threads = min(at_once, len(clients))
 
     def work(client: Calls, until: float, least: int) -> int:
@@ -88,7 +95,7 @@ def drive_threads(clients: Sequence[Calls], at_once: int, seconds: float) -> tup
 
 
 def checked(server: Any, servers: Any) -> None:
-    """Fail if what came is not what was asked for: a client that fails fast would win."""
+    """Fail if the result is not the requested one: a client that fails fast would win."""
     number = server["id"] if isinstance(server, dict) else server.id
     assert number == ID, number
     assert servers is None or len(servers) == SERVERS, len(servers)
@@ -103,8 +110,8 @@ async def get(calls: Calls, options: argparse.Namespace) -> Figures:
     return figures
 
 
-async def lists(calls: Calls, options: argparse.Namespace) -> Figures:  # noqa: ARG001 - as the others
-    """All servers, once to warm up and once measured; for each."""
+async def lists(calls: Calls, options: argparse.Namespace) -> Figures:  # noqa: ARG001 - like the others
+    """Measure a list of all servers after one to warm up, for each server."""
     checked(await calls.get(), await calls.list_all())
     clock = Clock()
     await calls.list_all()
@@ -112,8 +119,8 @@ async def lists(calls: Calls, options: argparse.Namespace) -> Figures:  # noqa: 
     return {"cpu": {ALL: cpu}, "wall": {ALL: wall}}
 
 
-async def ahead(calls: Calls, options: argparse.Namespace) -> Figures:  # noqa: ARG001 - as the others
-    """All servers once, from a server with a latency: the whole time."""
+async def ahead(calls: Calls, options: argparse.Namespace) -> Figures:  # noqa: ARG001 - like the others
+    """Measure the whole time of one list of all servers, from a server with a latency."""
     await calls.get()
     clock = Clock()
     servers = await calls.list_all()
@@ -121,7 +128,7 @@ async def ahead(calls: Calls, options: argparse.Namespace) -> Figures:  # noqa: 
 
 
 async def life(calls: Calls, options: argparse.Namespace) -> Figures:
-    """100 at once for many calls, and what each part of them cost, in time and in memory kept."""
+    """Measure the time and the memory of each part of many calls, 100 at once."""
     figures: Figures = defaultdict(dict)
     part = options.calls // options.parts
     await drive(calls.get, CONNECTIONS, 0.2)
@@ -133,7 +140,7 @@ async def life(calls: Calls, options: argparse.Namespace) -> Figures:
 
 
 async def burst(calls: Calls, options: argparse.Namespace) -> Figures:
-    """So many calls begun at the same moment, a task each."""
+    """Measure calls that begin at the same moment, one task each."""
     figures: Figures = defaultdict(dict)
     await drive(calls.get, CONNECTIONS, 0.2)
     for at_once in options.at_once:
@@ -177,7 +184,7 @@ async def awaited(module: Any, options: argparse.Namespace) -> Figures:
 
 
 def construct(options: argparse.Namespace) -> Figures:
-    """The CPU seconds that making a client takes: the first, and the median of the next 100."""
+    """Return the CPU seconds to make a client: the first, and the median of the next 100."""
     make = _maker(options.name)
     took = []
     for _ in range(101):
@@ -190,23 +197,23 @@ def construct(options: argparse.Namespace) -> Figures:
 
 def _maker(name: str) -> Callable[[], Any]:
     if name == "httpx":
-        import httpx  # noqa: PLC0415 - of this one only
+        import httpx  # noqa: PLC0415 - only for this peer
 
         return httpx.AsyncClient
-    from vpsorg_async import Client  # noqa: PLC0415 - of this one only
+    from vpsorg_async import Client  # noqa: PLC0415 - only for this peer
 
     return lambda: Client(TOKEN)
 
 
 def memory() -> float:
-    """Return the bytes of memory that the process has in use."""
+    """Return the bytes of memory that the process uses."""
     gc.collect()
-    with open("/proc/self/statm") as statm:  # noqa: PTH123 - no path of ours
+    with open("/proc/self/statm") as statm:  # noqa: PTH123 - a file of the kernel
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Measure and print."""
+    """Measure one peer, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("name", choices=PEERS)
     parser.add_argument("kind", choices=[*KINDS, "construct"])

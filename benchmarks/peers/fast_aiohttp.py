@@ -1,4 +1,4 @@
-"""aiohttp and msgspec's structs: little is faster in Python."""
+"""Calls aiohttp and decodes into structs of msgspec: one of the fastest ways in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""hcloud: sync, on requests. Its pages have 50 servers, the most that its API gives."""
+"""Calls hcloud, a sync SDK on requests.
+
+Its pages have 50 servers, the most that its API gives.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,6 @@ from benchmarks.shapes import ID
 
 
 @contextmanager
-def connect(base: str, connections: int) -> Iterator[Calls]:  # noqa: ARG001 - a thread has one at a time
+def connect(base: str, connections: int) -> Iterator[Calls]:  # noqa: ARG001 - a thread uses one connection
     client = Client(TOKEN, api_endpoint=f"{base}/hetzner/v1")
     yield Calls(lambda: client.servers.get_by_id(ID), client.servers.get_all)

@@ -1,4 +1,4 @@
-"""linode_api4: sync, on requests."""
+"""Calls linode_api4, a sync SDK on requests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from benchmarks.shapes import ID, PAGE
 
 
 @contextmanager
-def connect(base: str, connections: int) -> Iterator[Calls]:  # noqa: ARG001 - a thread has one at a time
+def connect(base: str, connections: int) -> Iterator[Calls]:  # noqa: ARG001 - a thread uses one connection
     client = LinodeClient(TOKEN, base_url=f"{base}/linode/v4", page_size=PAGE)
     yield Calls(lambda: client.load(Instance, ID), lambda: list(client.linode.instances()))

@@ -1,4 +1,7 @@
-"""openai's generated SDK on httpx, used for another API as its README says for endpoints that it does not have."""
+"""Calls another API with openai's generated SDK.
+
+The SDK's README documents these calls for undocumented endpoints.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pydo's async client: generated, on azure-core and aiohttp; it gives dicts."""
+"""Calls pydo's async client, which is generated on azure-core and aiohttp and gives dicts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from benchmarks.peers import TOKEN, Calls
 from benchmarks.shapes import ID, PAGE
 
 
-# aiohttp's default, which pydo leaves: 100 connections.
+# The default of aiohttp, which pydo does not change.
 CONNECTIONS = 100
-# What allows http://, and is read at each request.
+# The option that allows http://. pydo reads it at each request.
 _PLAIN = {"enforce_https": False}
 
 

@@ -1,4 +1,4 @@
-"""httpx 0.28, `response.json()`."""
+"""Calls httpx 0.28 and returns `response.json()`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""httpx2, which has the names of httpx."""
+"""Calls httpx2, which has the same names as httpx."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""niquests' async session."""
+"""Calls the async session of niquests."""
 
 from __future__ import annotations
 

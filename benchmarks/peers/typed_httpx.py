@@ -1,4 +1,4 @@
-"""httpx 0.28 and cattrs: the typed client that people write."""
+"""Calls httpx 0.28 and structures with cattrs, as many typed clients do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This library, with its defaults."""
+"""Calls this library with its defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long and how thoroughly to break things: `--chaos-seconds` and `--chaos-seed`."""
+"""Fixtures for the options `--chaos-seconds` and `--chaos-seed`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ SOME = 4
 
 @pytest.fixture
 def thorough(request: pytest.FixtureRequest) -> bool:
-    """Whether to try every byte and every step, and not some of them."""
+    """Whether to test every byte and every step, and not only some of them."""
     return request.config.option.chaos_seconds >= FULL_SECONDS
 
 
 @pytest.fixture
 def share(request: pytest.FixtureRequest) -> float:
-    """The part of all that a backend has to do: what is done at random is shared among those that run."""
+    """The share of the random tests that one backend runs.
+
+    All installed backends together run all of them.
+    """
     option = request.config.option
     return 1.0 if option.backend or option.one_backend else 1 / len(INSTALLED)
 
@@ -31,10 +34,10 @@ def share(request: pytest.FixtureRequest) -> float:
 def places(
     request: pytest.FixtureRequest, anyio_backend: Any, thorough: bool, share: float
 ) -> Callable[..., list[int]]:
-    """Return a function that gives the places from 0 to a *length* at which to strike on this backend.
+    """Return a function that gives the places at which this backend applies a fault.
 
-    When it is thorough, every place is struck on one of the backends, or of more places *at_most* so many; else some
-    are, and those of *always*.
+    The places are from 0 to *length*. In a thorough run, one of the backends takes each place, or *at_most* so many of
+    them. Otherwise each backend takes some places and those of *always*.
     """
     turn, backends = INSTALLED.index(backend_name(anyio_backend)), round(1 / share)
 

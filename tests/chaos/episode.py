@@ -1,4 +1,4 @@
-"""One episode of chaos: tasks that use a client at random while the weather over a sandbox changes at random."""
+"""Runs an episode of chaos: tasks use a client while faults come and go at random."""
 
 from __future__ import annotations
 
@@ -31,23 +31,25 @@ SERVERS = 6
 CONNECTIONS = 4
 TASKS = 8
 HARD_LIMIT = 60.0
-"""Real seconds after which an episode hangs."""
+"""The real seconds after which an episode counts as hung."""
 
 
 @attrs.frozen(kw_only=True)
-class RateControl:
-    """How long things take, in seconds of the client: on a clock that jumps, or of real time.
+class Timing:
+    """The lengths of the parts of an episode, in seconds of the client.
+
+    These are seconds of the virtual clock, or of real time.
 
     Attributes:
-        calls: how many calls each task makes.
-        weather: how long the weather lasts, at most.
-        patience: after how long a caller may give up.
-        wait: how long a wait lasts, at most.
-        stretch: seconds of the sandbox in one of the client.
+        calls: the number of calls of each task.
+        fault_seconds: the longest time that one set of faults lasts.
+        patience: the longest time after which a caller gives up.
+        wait: the longest time of a wait.
+        stretch: the seconds of the sandbox in one second of the client.
     """
 
     calls: int
-    weather: float
+    fault_seconds: float
     patience: float
     wait: float
     stretch: float = 1.0
@@ -55,17 +57,17 @@ class RateControl:
 
 @attrs.define(eq=False)
 class Episode:
-    """What the tasks of an episode share."""
+    """The objects that the tasks of an episode share."""
 
     client: Client
     sandbox: Sandbox
     witness: Witness
     chance: random.Random
-    pace: RateControl
+    timing: Timing
     forwarder: Forwarder | None = None
     elsewhere: RawServer | None = None
     # The share of new connections that the forwarder cuts.
-    cloudy: float = 0.0
+    cut_share: float = 0.0
     _created: int = 0
 
     @property
@@ -80,7 +82,7 @@ class Episode:
         return self.witness.now()
 
     def some_id(self) -> int:
-        """Return the id of a server, at times of one that is not there."""
+        """Return the id of a server, sometimes of one that does not exist."""
         ids = [server["id"] for server in self.sandbox.servers]
         return self.chance.choice(ids) if ids and self.chance.random() < 0.95 else 999
 
@@ -89,16 +91,19 @@ class Episode:
         return self.chance.sample(ids, min(len(ids), self.chance.randint(1, 4)))
 
     def spec(self) -> dict[str, Any]:
-        """Return the arguments of a create, with a name that nothing else of this sandbox has."""
+        """Return the arguments of a create, with a name that is new in this sandbox."""
         self._created += 1
         hostname = self.chance.choice([None, "web.example.com"])
         location = self.chance.choice(["us-west", "us-east"])
         return {"name": f"chaos-{self._created}", "plan_id": 1, "os_id": 5, "location": location, "hostname": hostname}
 
     async def make(self, kind: str, function: Callable[[], Awaitable[Any]], *, name: str = "") -> Any:
-        """Make a call, which its caller may give up after some time or some turns of the loop; note how it ends."""
+        """Make a call, and record how it ends.
+
+        Some calls are cancelled after some time or some turns of the event loop.
+        """
         call = self.witness.begin(kind, self.now(), name=name)
-        patience = self.chance.uniform(0, self.pace.patience) if self.chance.random() < 0.1 else None
+        patience = self.chance.uniform(0, self.timing.patience) if self.chance.random() < 0.1 else None
         turns = self.chance.randrange(60) if self.chance.random() < 0.1 else None
         value = None
         with self.clock.move_on_after(patience) as scope:
@@ -152,11 +157,11 @@ async def get_by_name(episode: Episode) -> None:
 
 
 async def command(episode: Episode) -> None:
-    """Give a command, and at times wait for what it leads to."""
+    """Send a command, and sometimes wait for its effect."""
     name, server_id = episode.chance.choice(["start", "stop", "reboot"]), episode.some_id()
     action = await episode.make(name, lambda: getattr(episode.client.servers, name)(server_id))
     if action is not None and episode.chance.random() < 0.6:
-        await episode.make("wait", lambda: action.wait(timeout=episode.chance.uniform(0, episode.pace.wait)))
+        await episode.make("wait", lambda: action.wait(timeout=episode.chance.uniform(0, episode.timing.wait)))
 
 
 async def change(episode: Episode) -> None:
@@ -174,14 +179,14 @@ async def delete(episode: Episode) -> None:
     server_id = episode.some_id()
     await episode.make("delete", lambda: episode.client.servers.delete(server_id))
     if episode.chance.random() < 0.5:
-        timeout = episode.chance.uniform(0, episode.pace.wait)
+        timeout = episode.chance.uniform(0, episode.timing.wait)
         await episode.make("wait", lambda: episode.client.servers.wait_until_deleted(server_id, timeout=timeout))
 
 
 async def wait(episode: Episode) -> None:
     server_id, status = episode.some_id(), episode.chance.choice(["active", "stopped"])
-    options = {"timeout": episode.chance.uniform(0, episode.pace.wait), "detail": episode.chance.random() < 0.5}
-    poll = PollPolicy(minimum=1 / episode.pace.stretch, maximum=5 / episode.pace.stretch)
+    options = {"timeout": episode.chance.uniform(0, episode.timing.wait), "detail": episode.chance.random() < 0.5}
+    poll = PollPolicy(minimum=1 / episode.timing.stretch, maximum=5 / episode.timing.stretch)
     server: Server | None = await episode.make(
         "wait", lambda: episode.client.servers.wait_until(server_id, status=status, poll=poll, **options)
     )
@@ -190,8 +195,8 @@ async def wait(episode: Episode) -> None:
 
 async def watch(episode: Episode) -> None:
     async def some() -> None:
-        with episode.clock.move_on_after(episode.pace.wait / 4):
-            async for _ in episode.client.servers.watch(interval=5 / episode.pace.stretch):
+        with episode.clock.move_on_after(episode.timing.wait / 4):
+            async for _ in episode.client.servers.watch(interval=5 / episode.timing.stretch):
                 if episode.chance.random() < 0.1:
                     break
 
@@ -203,7 +208,7 @@ async def fleet(episode: Episode) -> None:
     if not ids:
         return
     run = episode.client.fleet(ids)
-    options = {"at_once": 2, "timeout": episode.pace.wait / 2}
+    options = {"at_once": 2, "timeout": episode.timing.wait / 2}
     names = ["start", "stop", "reboot", "delete"]
     if (name := episode.chance.choice(names)) == "delete" and episode.chance.random() < 0.5:
         await episode.make("fleet", lambda: run.update(backups_enabled=True, **options))
@@ -215,7 +220,7 @@ async def fleet(episode: Episode) -> None:
 async def fleet_create(episode: Episode) -> None:
     specs = [ServerSpec(**episode.spec()) for _ in range(episode.chance.randint(1, 4))]
     waited = episode.chance.random() < 0.3
-    run = episode.client.fleet.create(specs, wait=waited, at_once=2, timeout=episode.pace.wait / 2)
+    run = episode.client.fleet.create(specs, wait=waited, at_once=2, timeout=episode.timing.wait / 2)
     call = ""
 
     async def create_all() -> Any:
@@ -242,21 +247,21 @@ OPERATIONS: dict[Callable[[Episode], Awaitable[None]], int] = {
     fleet: 2,
     fleet_create: 2,
 }
-"""What a task may do next, and how often, beside the others."""
+"""The operations that a task chooses from, and their weights."""
 
 
 def some_fault(episode: Episode) -> Fault:
-    """Return a fault of any kind, for some of the requests."""
-    chance, stretch, elsewhere = episode.chance, episode.pace.stretch, "http://elsewhere.invalid/servers/"
+    """Return a random fault for some of the requests."""
+    chance, stretch, elsewhere = episode.chance, episode.timing.stretch, "http://elsewhere.invalid/servers/"
     if episode.elsewhere is not None:
         elsewhere = f"{episode.elsewhere.base_url}/servers/"
-    # A pause that all calls share lasts up to a minute: too long where time is real.
+    # A pause that all calls share lasts up to a minute, which is too long in real time.
     pauses = ["1", "nan", "-1"] if episode.forwarder is not None else ["1", "nan", "-1", "100000"]
     rule: dict[str, Any] = {
         "method": chance.choice([None, None, "GET", "POST", "POST", "DELETE"]),
         "probability": chance.choice([0.1, 0.3, 0.7]),
     }
-    slow = chance.uniform(0, 0.2 * episode.pace.patience) if chance.random() < 0.8 else episode.pace.patience
+    slow = chance.uniform(0, 0.2 * episode.timing.patience) if chance.random() < 0.8 else episode.timing.patience
     return chance.choice(
         [
             lambda: Fault.status(chance.choice([500, 502, 503, 504, 529]), **rule),
@@ -283,36 +288,36 @@ def some_fault(episode: Episode) -> Fault:
     )()
 
 
-async def change_the_weather(episode: Episode) -> None:
+async def change_faults(episode: Episode) -> None:
     chance = episode.chance
     while True:
-        fair = chance.random() < 0.25
-        count = 0 if fair else chance.randint(1, 4)
+        without_faults = chance.random() < 0.25
+        count = 0 if without_faults else chance.randint(1, 4)
         episode.sandbox.faults.clear()
         episode.sandbox.faults.add(*(some_fault(episode) for _ in range(count)))
-        episode.cloudy = 0.0 if fair else chance.choice([0.0, 0.2, 0.6])
-        episode.witness.gateway_fails = 0.0 if fair else chance.choice([0.0, 0.0, 0.3])
-        await episode.clock.sleep(chance.uniform(0.1, 1) * episode.pace.weather)
+        episode.cut_share = 0.0 if without_faults else chance.choice([0.0, 0.2, 0.6])
+        episode.witness.gateway_fails = 0.0 if without_faults else chance.choice([0.0, 0.0, 0.3])
+        await episode.clock.sleep(chance.uniform(0.1, 1) * episode.timing.fault_seconds)
 
 
 async def use(episode: Episode) -> None:
-    for _ in range(episode.pace.calls):
+    for _ in range(episode.timing.calls):
         await episode.clock.sleep(
-            episode.chance.choice([0.0, 0.0, episode.chance.uniform(0, episode.pace.weather) / 5])
+            episode.chance.choice([0.0, 0.0, episode.chance.uniform(0, episode.timing.fault_seconds) / 5])
         )
         [operation] = episode.chance.choices(list(OPERATIONS), list(OPERATIONS.values()))
         await operation(episode)
 
 
 async def close(episode: Episode) -> None:
-    """Close the client while others use it, and note when everything that was sent before has arrived."""
-    await episode.clock.sleep(episode.chance.uniform(0, 2) * episode.pace.weather)
+    """Close the client while others use it, and record when earlier requests have arrived."""
+    await episode.clock.sleep(episode.chance.uniform(0, 2) * episode.timing.fault_seconds)
     await episode.client.aclose()
     if episode.forwarder is None:
         episode.witness.closed_at = episode.now()
         episode.sandbox.advance(0.001)
         return
-    # What comes of it is of no interest: it arrives behind the rest.
+    # Only its arrival matters: it arrives after everything else.
     async with httpx.AsyncClient(timeout=0.5) as other:
         with contextlib.suppress(httpx.TransportError):
             await other.get(f"http://127.0.0.1:{episode.forwarder.target}/behind/all/that/was/sent")
@@ -320,33 +325,36 @@ async def close(episode: Episode) -> None:
 
 
 async def live(episode: Episode) -> None:
-    """Let everything happen, and end in fair weather, with a client that is whole, or closed."""
+    """Run the tasks and change the faults, then end all faults and check the client."""
     closes = episode.chance.random() < 0.3
     with anyio.fail_after(HARD_LIMIT):
-        async with anyio.create_task_group() as sky:
-            sky.start_soon(change_the_weather, episode)
+        async with anyio.create_task_group() as faults_group:
+            faults_group.start_soon(change_faults, episode)
             async with anyio.create_task_group() as group:
                 if closes:
                     group.start_soon(close, episode)
                 for _ in range(TASKS):
                     group.start_soon(use, episode)
-            sky.cancel_scope.cancel()
+            faults_group.cancel_scope.cancel()
         episode.sandbox.faults.clear()
         episode.witness.gateway_fails = 0.0
         if episode.forwarder is not None:
-            episode.forwarder.merciful = True
+            episode.forwarder.spare_all = True
         await (is_closed if closes else is_whole)(episode)
 
 
 async def is_whole(episode: Episode) -> None:
-    """Check that the pool has lost nothing: three times as many calls as it has connections all succeed."""
+    """Check that the pool lost no connection.
 
-    async def look() -> None:
+    Three times as many calls as connections all succeed.
+    """
+
+    async def read_list() -> None:
         await episode.client.servers.list(timeout=120).all()
 
     async with anyio.create_task_group() as group:
         for _ in range(3 * CONNECTIONS):
-            group.start_soon(look)
+            group.start_soon(read_list)
 
 
 async def is_closed(episode: Episode) -> None:
@@ -356,29 +364,32 @@ async def is_closed(episode: Episode) -> None:
 
 @asynccontextmanager
 async def in_process(seed: int) -> AsyncIterator[Episode]:
-    """Give an episode without sockets, on the clock that jumps: the same for the same seed, on asyncio."""
+    """Give an episode without sockets, on the virtual clock.
+
+    On asyncio, the same seed gives the same episode.
+    """
     sandbox = Sandbox(servers=SERVERS, seed=seed)
     witness = Witness(sandbox, max_connections=CONNECTIONS, seed=seed)
-    pace = RateControl(calls=10, weather=20.0, patience=20.0, wait=200.0)
+    timing = Timing(calls=10, fault_seconds=20.0, patience=20.0, wait=200.0)
     async with sandbox.client(max_connections=CONNECTIONS, on_event=witness.on_event) as client:
-        witness.listen_to(client)
-        yield Episode(client=client, sandbox=sandbox, witness=witness, chance=random.Random(seed), pace=pace)
+        witness.mark_requests_of(client)
+        yield Episode(client=client, sandbox=sandbox, witness=witness, chance=random.Random(seed), timing=timing)
 
 
 @asynccontextmanager
 async def served(seed: int) -> AsyncIterator[Episode]:
-    """Give an episode on sockets, by way of a forwarder that cuts, in real time."""
+    """Give an episode in real time, on sockets, through a forwarder that cuts connections."""
     chance = random.Random(seed)
-    # At speed 1 no command ends; at another one a lost create is often unknown, as the API's clock runs ahead.
+    # At speed 1 no command ends. At speed 60 a lost create is often unknown, because the API's clock runs ahead.
     speed = chance.choice([1.0, 60.0])
     sandbox = Sandbox(servers=SERVERS, seed=seed)
     witness = Witness(sandbox, max_connections=CONNECTIONS, seed=seed)
-    pace = RateControl(calls=6, weather=0.4, patience=0.5, wait=1.0, stretch=speed)
+    timing = Timing(calls=6, fault_seconds=0.4, patience=0.5, wait=1.0, stretch=speed)
     async with AsyncExitStack() as stack:
         base_url = await stack.enter_async_context(sandbox.serve(speed=speed))
         elsewhere = stack.enter_context(RawServer())
-        cloudy = at_random(random.Random(seed), lambda: episode.cloudy)
-        forwarder = stack.enter_context(Forwarder(httpx.URL(base_url).port, cloudy, now=witness.now))
+        next_cut = at_random(random.Random(seed), lambda: episode.cut_share)
+        forwarder = stack.enter_context(Forwarder(httpx.URL(base_url).port, next_cut, now=witness.now))
         client = await stack.enter_async_context(
             Client(
                 "vps_sandbox",
@@ -390,13 +401,13 @@ async def served(seed: int) -> AsyncIterator[Episode]:
                 on_event=witness.on_event,
             )
         )
-        witness.listen_to(client)
+        witness.mark_requests_of(client)
         episode = Episode(
             client=client,
             sandbox=sandbox,
             witness=witness,
             chance=chance,
-            pace=pace,
+            timing=timing,
             forwarder=forwarder,
             elsewhere=elsewhere,
         )

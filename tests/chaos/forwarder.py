@@ -1,4 +1,4 @@
-"""Passes bytes on between a client and a server, and cuts connections at any byte of either direction."""
+"""Forwards bytes between a client and a server, and cuts connections at any byte."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ESTABLISHED = 1  # Linux's TCP_ESTABLISHED, the first byte of TCP_INFO
 
 
 @attrs.frozen
-class Fate:
-    """What becomes of a connection: cut after so many bytes `up`, to the server, or `down`; `None`: never.
+class CutAt:
+    """The point at which a connection is cut: after so many bytes `up` or `down`.
 
-    `up=0` is refused: closed before anything is read.
+    `up` is the direction to the server. `None` means never. With `up=0` it is closed before anything is read.
     """
 
     up: int | None = None
@@ -38,31 +38,31 @@ class Fate:
     reset: bool = False
 
 
-SPARED = Fate()
+NEVER_CUT = CutAt()
 
 
-def at_random(chance: random.Random, share: Callable[[], float], longest: int = 2500) -> Callable[[], Fate]:
-    """Return what cuts a *share* of all connections at a random byte."""
+def at_random(chance: random.Random, share: Callable[[], float], longest: int = 2500) -> Callable[[], CutAt]:
+    """Return a function that cuts a *share* of all connections at a random byte."""
 
-    def draw() -> Fate:
+    def next_cut() -> CutAt:
         if chance.random() >= share():
-            return SPARED
+            return NEVER_CUT
         reset = chance.random() < 0.5
         match chance.randrange(5):
             case 0:
-                return Fate(up=0, reset=reset)
+                return CutAt(up=0, reset=reset)
             case 1 | 2:
-                return Fate(up=chance.randrange(1, longest), reset=reset)
+                return CutAt(up=chance.randrange(1, longest), reset=reset)
             case _:
-                return Fate(down=chance.randrange(longest), reset=reset)
+                return CutAt(down=chance.randrange(longest), reset=reset)
 
-    return draw
+    return next_cut
 
 
 class CountsOpen(LoopThread):
-    """Counts, whenever a connection comes, how many the other side has open.
+    """Counts the open connections of the other side whenever a new one arrives.
 
-    By what the kernel knows: one that the client has closed counts no longer, whether its end has been read or not.
+    The kernel's state counts: a connection that the client has closed is not open, even if its end was not read yet.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -82,43 +82,43 @@ class CountsOpen(LoopThread):
 
 
 class CountingServer(CountsOpen, RawServer):
-    """A raw server that counts them."""
+    """A raw server that counts its open connections."""
 
 
 class _Forwarding(LoopThread):
     def __init__(
         self,
         port: int,
-        fate: Callable[[], Fate] = lambda: SPARED,
+        next_cut: Callable[[], CutAt] = lambda: NEVER_CUT,
         *,
         now: Callable[[], float] = time.monotonic,
         tap: bool = False,
     ) -> None:
         super().__init__()
-        self.merciful = False
+        self.spare_all = False
         self.cuts = 0
         self.calls_cut: set[str] = set()
         self.parts: list[Request] = []
         self.target = port
-        self.heard = bytearray() if tap else None
-        self.told = 0
-        self._fate = fate
+        self.received = bytearray() if tap else None
+        self.bytes_returned = 0
+        self._next_cut = next_cut
         self._now = now
 
     def instead_of(self, base_url: str) -> str:
-        """Return *base_url* by way of here."""
+        """Return *base_url* with the port of this forwarder."""
         return base_url.replace(f":{self.target}/", f":{self.port}/")
 
     async def _serve(self, client: socket.socket, peer: Peer) -> None:
-        fate = self._fate()
-        if fate.up == 0 and not self.merciful:
+        cut = self._next_cut()
+        if cut.up == 0 and not self.spare_all:
             self.cuts += 1
             return
         await asyncio.get_running_loop().connect_accepted_socket(lambda: peer, client)
         reader, writer = await asyncio.open_connection("127.0.0.1", self.target)
         passing = _Passing()
         with contextlib.closing(writer):
-            pumps = (self._pump_up(peer, writer, fate.up, passing), self._pump_down(reader, peer, fate.down, passing))
+            pumps = (self._pump_up(peer, writer, cut.up, passing), self._pump_down(reader, peer, cut.down, passing))
             tasks = [asyncio.ensure_future(pump) for pump in pumps]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -130,14 +130,14 @@ class _Forwarding(LoopThread):
             self.cuts += 1
             self.calls_cut |= passing.calls
             self.parts += passing.part(self._now())
-        peer.close(reset=fate.reset and not peer.transport.is_closing())
+        peer.close(reset=cut.reset and not peer.transport.is_closing())
 
     async def _pump_up(self, peer: Peer, writer: asyncio.StreamWriter, left: int | None, passing: _Passing) -> bool:
         while data := await peer.reader.read(65536):
-            left = None if self.merciful else left
+            left = None if self.spare_all else left
             passing.up(data, left)
-            if self.heard is not None:
-                self.heard += data
+            if self.received is not None:
+                self.received += data
             writer.write(data[:left])
             if left is not None and (left := left - len(data)) <= 0:
                 with contextlib.suppress(ConnectionError):
@@ -147,9 +147,9 @@ class _Forwarding(LoopThread):
 
     async def _pump_down(self, reader: asyncio.StreamReader, peer: Peer, left: int | None, passing: _Passing) -> bool:
         while data := await reader.read(65536):
-            left = None if self.merciful else left
+            left = None if self.spare_all else left
             passing.down()
-            self.told += len(data)
+            self.bytes_returned += len(data)
             peer.write(data[:left])
             if left is not None and (left := left - len(data)) <= 0:
                 return True
@@ -157,43 +157,46 @@ class _Forwarding(LoopThread):
 
 
 class Forwarder(CountsOpen, _Forwarding):
-    """Listens on a port of its own; *fate* is asked about each connection.
+    """Listens on its own port, and calls *next_cut* for each connection.
 
     Attributes:
-        merciful: whether no connection is cut any longer, whatever its fate was.
-        target: the port that it passes on to; of a new connection, the one of then.
-        heard: what the client has sent, with *tap*.
-        told: how many bytes have come back.
-        cuts: how many connections were cut or refused.
-        calls_cut: whose requests or answers were cut.
-        parts: the requests of which only a part was passed on.
-        open_at_each: how many connections the client had open, counted whenever a new one came.
+        spare_all: whether no connection is cut any longer.
+        target: the port of the server; a change applies to new connections.
+        received: the bytes that the client has sent, with *tap*.
+        bytes_returned: the number of bytes that the server has sent.
+        cuts: the number of connections that were cut or refused.
+        calls_cut: the calls whose requests or responses were cut.
+        parts: the requests of which only a part was forwarded.
+        open_at_each: the numbers of open connections of the client, counted whenever a new one arrived.
     """
 
 
 class _Passing:
-    """What is known of the request that passes a connection now."""
+    """The request that passes through a connection now, as far as it is known."""
 
     def __init__(self) -> None:
         self._came = b""
         self._passed = 0
-        self._answered = False
+        self._responded = False
 
     def up(self, data: bytes, left: int | None) -> None:
-        if self._answered:
-            self._came, self._passed, self._answered = b"", 0, False
+        if self._responded:
+            self._came, self._passed, self._responded = b"", 0, False
         self._came += data
         self._passed += len(data[:left])
 
     def down(self) -> None:
-        self._answered = True
+        self._responded = True
 
     @property
     def calls(self) -> set[str]:
         return {call} if (call := self._headers().get(HEADER.lower())) else set()
 
     def part(self, now: float) -> list[Request]:
-        """Return the request if only a part of it was passed on; one that is whole has arrived at the server."""
+        """Return the request if only a part of it was forwarded.
+
+        A whole request has arrived at the server.
+        """
         head, end, body = self._came.partition(b"\r\n\r\n")
         headers = self._headers()
         if not end or not headers or self._passed >= len(head) + len(end) + int(headers.get("content-length", "0")):
@@ -201,7 +204,7 @@ class _Passing:
         method, target, _ = head.split(b"\r\n")[0].decode("latin-1").split(" ")
         path = path_below(target)
         is_create = (method, path) == ("POST", "/servers/") and body
-        # What has come here may be cut as well; names stand at the begin.
+        # The bytes that arrived here may be cut too. Names stand at the begin.
         name = json.loads(body)["name"] if is_create and len(body) == int(headers["content-length"]) else ""
         return [
             Request(

@@ -1,8 +1,8 @@
-"""What must hold of every run: a pure function from a record of what arrived and what was told to what is wrong.
+"""Finds the rules that a run of the client breaks. Pure.
 
-A record has two sides that do not know of each other. What arrived is told by the servers: requests, whether they were
-carried out, how many sockets were open. What was told is what the callers of the client got to hear. A request says
-whose it is by a header that the test's own hook puts on it.
+A record has two independent sides. The servers record what arrived: requests, whether they were executed, and how many
+sockets were open. The callers of the client record what they were told. A header names the call of each request. A hook
+of the tests sets that header.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ End = Literal["returned", "raised", "cancelled", "running"]
 
 UNKNOWN = "OutcomeUnknownError"
 UNSENT = frozenset({"APIConnectionError", "APITimeoutError"})
-"""Errors that say by `sent` whether the request may have been carried out."""
+"""Errors whose `sent` says whether the request may have been executed."""
 
 _LIMITED, _UNAVAILABLE, _SERVER_ERROR = 429, 503, 500
 _TIMEOUT = 408
 _LASTING = frozenset({501, 505, 511})
-# Kinds of calls that look again and again after good answers; of any other, an answer is the end.
-_LOOKING = frozenset({"create", "reboot", "list", "wait", "watch", "fleet", "by name"})
+# Kinds of calls that poll again after good responses. A final response ends every other call.
+_POLLING = frozenset({"create", "reboot", "list", "wait", "watch", "fleet", "by name"})
 
 
 @attrs.frozen(kw_only=True)
@@ -34,19 +34,19 @@ class Request:
     """A request as it arrived at a server.
 
     Attributes:
-        call: whose it is; empty where it does not say.
-        method: in capitals.
-        path: below the base path.
-        name: of the server that a create asks for; each create of a record has a name of its own.
-        at: when, in seconds of whatever clock the record goes by.
-        origin: the server that it came to.
-        token: whether it bears the token.
+        call: the id of its call; empty if it names none.
+        method: the method in capitals.
+        path: the path below the base path.
+        name: the server's name in a create; each create of a record has its own name.
+        at: the time of its arrival, in seconds of the record's clock.
+        origin: the server that received it.
+        token: whether it has the token.
         whole: whether its last byte arrived.
-        status: what it was answered with, also if that was lost on its way; 0: nothing, and nothing was done.
-        retry_after: whether the answer has a `Retry-After`.
-        delivered: whether nothing kept the answer from arriving whole.
-        spoilt: whether the answer was not the API's own.
-        committed: whether the API carried out a change.
+        status: the status of the response, even if that was lost; 0: no response, and nothing was executed.
+        retry_after: whether the response has a `Retry-After`.
+        delivered: whether nothing kept the response from arriving whole.
+        spoilt: whether the response was not the API's own.
+        committed: whether the API executed a change.
         made: the id of the server that it made.
     """
 
@@ -67,17 +67,17 @@ class Request:
 
     @property
     def once_only(self) -> bool:
-        """Whether it must not be sent again once it may have been carried out."""
+        """Whether it must not be sent again if it may have been executed."""
         return self.method == "POST" and not self.path.endswith(("/start/", "/stop/"))
 
     @property
     def refused(self) -> bool:
-        """Whether the answer says that nothing was done, and that it may be asked again."""
+        """Whether the response says that nothing was executed, and that it may be sent again."""
         return self.whole and (self.status == _LIMITED or (self.status == _UNAVAILABLE and self.retry_after))
 
     @property
     def final(self) -> bool:
-        """Whether the answer ends the call, so that it is not asked again."""
+        """Whether the response ends the call, so that the request is not sent again."""
         if not (self.whole and self.delivered and self.status):
             return False
         if self.status >= _SERVER_ERROR:
@@ -87,18 +87,18 @@ class Request:
 
 @attrs.frozen(kw_only=True)
 class Told:
-    """What the caller of one call was told.
+    """The result of one call, as its caller got it.
 
     Attributes:
-        call: which call; those of a fleet's items share it.
-        kind: what was called.
-        name: of the server that a create asked for.
-        began: when.
+        call: the id of the call; all items of a fleet have the same.
+        kind: the operation.
+        name: the server's name in a create.
+        began: the time at which the call began.
         end: how it ended.
         server: the id of the server that a create returned.
-        error: the class of what was raised.
-        sent: what the error's `sent` said.
-        slow: whether a try of it was given up for taking too long: then it may not have seen an answer that came.
+        error: the class of the error that was raised.
+        sent: the error's `sent`.
+        slow: whether one of its attempts was too slow and was given up; it may have missed a response then.
     """
 
     call: str
@@ -114,15 +114,15 @@ class Told:
 
 @attrs.frozen(kw_only=True)
 class Record:
-    """One run, of one client.
+    """One run of one client.
 
     Attributes:
-        requests: in order of arrival at each server.
-        told: one for each call and for each item of a fleet's create.
-        sockets: how many connections were open, each time that this was counted.
-        max_connections: how many may be.
-        closed_at: when `aclose()` had returned and everything sent before it had arrived; `None`: not closed.
-        origin: where the token belongs.
+        requests: the requests in order of arrival at each server.
+        told: one entry for each call, and for each item of a fleet's create.
+        sockets: the numbers of open connections, each time they were counted.
+        max_connections: the most connections that may be open.
+        closed_at: the time at which `aclose()` had returned and every earlier request had arrived; `None`: not closed.
+        origin: the only origin that may get the token.
     """
 
     requests: tuple[Request, ...] = attrs.field(default=(), converter=tuple)
@@ -135,25 +135,25 @@ class Record:
 
 @attrs.frozen
 class Violation:
-    """A rule that does not hold, and where."""
+    """A broken rule, and the place."""
 
     rule: str
     text: str
 
 
 def violations(record: Record) -> list[Violation]:
-    """Return everything that is wrong with *record*."""
+    """Return every violation of a rule in *record*."""
     return [Violation(rule, text) for rule, find in RULES.items() for text in find(record)]
 
 
 def doubled(record: Record) -> Iterator[str]:
-    """A create is carried out once."""
+    """Find creates that were executed more than once."""
     commits = Counter(request.name for request in record.requests if request.made)
     yield from (f"{name}: {times} servers for one create" for name, times in commits.items() if times > 1)
 
 
 def lost(record: Record) -> Iterator[str]:
-    """A server that was made is not reported as not made, nor a reboot that was carried out."""
+    """Find creates and reboots that were executed, and reported as not executed."""
     creates = {request.name for request in record.requests if request.made}
     reboots = {request.call for request in record.requests if request.committed and _is_reboot(request)}
     for told in record.told:
@@ -165,7 +165,7 @@ def lost(record: Record) -> Iterator[str]:
 
 
 def invented(record: Record) -> Iterator[str]:
-    """A server that a create returns was made for it, and is not another's."""
+    """Find creates that returned a server of another call."""
     made = {(request.name, request.made) for request in record.requests}
     for told in record.told:
         if told.kind == "create" and told.server and (told.name, told.server) not in made:
@@ -173,7 +173,7 @@ def invented(record: Record) -> Iterator[str]:
 
 
 def repeated(record: Record) -> Iterator[str]:
-    """A create or reboot is not sent again, unless the answer said that it was refused for now."""
+    """Find creates and reboots that were sent again, except after a temporary refusal."""
     for key, requests in _of_one_call(record).items():
         for before, _ in itertools.pairwise(requests):
             if before.once_only and not before.refused:
@@ -181,50 +181,50 @@ def repeated(record: Record) -> Iterator[str]:
 
 
 def insisted(record: Record) -> Iterator[str]:
-    """Any other request is not sent again after an answer that is final."""
+    """Find other requests that were sent again after a final response."""
     told = {one.call: one for one in record.told}
     for key, requests in _of_one_call(record).items():
         call = told.get(key[0])
-        looking = call is None or call.slow or (call.kind in _LOOKING and key[1] == "GET")
+        polling = call is None or call.slow or (call.kind in _POLLING and key[1] == "GET")
         for before, _ in itertools.pairwise(requests):
-            if before.final and not before.once_only and not looking:
+            if before.final and not before.once_only and not polling:
                 yield f"{key}: sent again after {_ending(before)}"
 
 
 def unsent(record: Record) -> Iterator[str]:
-    """What was carried out is not said to have never left."""
+    """Find executed requests that were reported as never sent."""
     committed = {request.call for request in record.requests if request.committed}
     for told in record.told:
         if told.end == "raised" and told.error in UNSENT and not told.sent and told.call in committed and not told.name:
-            yield f"call {told.call}: {told.kind} carried out, and reported as {told.error} with sent=False"
+            yield f"call {told.call}: {told.kind} executed, and reported as {told.error} with sent=False"
 
 
 def stray(record: Record) -> Iterator[str]:
-    """The token goes to the API's own origin alone."""
+    """Find tokens that went to another origin than the API's."""
     for request in record.requests:
         if request.token and request.origin != record.origin:
             yield f"{request.method} {request.path}: the token went to {request.origin}"
 
 
 def late(record: Record) -> Iterator[str]:
-    """Nothing is asked once the client is closed."""
+    """Find requests that were sent after the client was closed."""
     if record.closed_at is None:
         return
     began_late = {told.call for told in record.told if told.began > record.closed_at}
     for request in record.requests:
         if request.at > record.closed_at or request.call in began_late:
-            yield f"{request.method} {request.path}: asked after aclose() had returned"
+            yield f"{request.method} {request.path}: sent after aclose() had returned"
 
 
 def crowded(record: Record) -> Iterator[str]:
-    """No more sockets are open than the client may have."""
+    """Find times at which more sockets were open than the client may have."""
     most = max(record.sockets, default=0)
     if most > record.max_connections:
         yield f"{most} sockets at once, where {record.max_connections} are allowed"
 
 
 def hung(record: Record) -> Iterator[str]:
-    """Every call ends."""
+    """Find calls that have not ended."""
     yield from (f"call {told.call}: {told.kind} has not ended" for told in record.told if told.end == "running")
 
 
@@ -240,14 +240,14 @@ RULES: dict[str, Callable[[Record], Iterator[str]]] = {
     "crowded": crowded,
     "hung": hung,
 }
-"""By the name under which a violation is reported."""
+"""The rules by the name under which a violation is reported."""
 
 
 def tally(record: Record) -> Counter[str]:
-    """Return how many creates were committed, and as what they were reported.
+    """Return how many creates were committed, and how they were reported.
 
-    `unknown in spite of a listing` counts those of the unknown whose own call was answered with a whole and unspoilt
-    page of the list after the commit: the API had answered again.
+    `unknown despite a listing` counts unknown creates whose own call got a whole and unspoilt page of the list after
+    the commit: the API had responded again.
     """
     counts: Counter[str] = Counter()
     told = {one.name: one for one in record.told if one.kind == "create"}
@@ -261,7 +261,7 @@ def tally(record: Record) -> Counter[str]:
         counts["committed"] += 1
         if one.end == "raised" and one.error == UNKNOWN:
             counts["unknown"] += 1
-            counts["unknown in spite of a listing"] += any(
+            counts["unknown despite a listing"] += any(
                 _is_listing(later) and later.call == request.call for later in record.requests[number + 1 :]
             )
         else:
@@ -279,7 +279,7 @@ def _is_reboot(request: Request) -> bool:
 
 
 def _of_one_call(record: Record) -> dict[tuple[str, str, str, str], list[Request]]:
-    """Return the requests that ask the same for the same call, in order of arrival."""
+    """Return groups of equal requests of the same call, in order of arrival."""
     grouped = defaultdict(list)
     for request in record.requests:
         if request.call:
@@ -290,4 +290,4 @@ def _of_one_call(record: Record) -> dict[tuple[str, str, str, str], list[Request
 def _ending(request: Request) -> str:
     if not request.whole:
         return "a part of it had left"
-    return f"an answer {request.status}" if request.status else "no answer"
+    return f"a response {request.status}" if request.status else "no response"

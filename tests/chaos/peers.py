@@ -1,4 +1,4 @@
-"""Three ways to ask for the same: this library, httpx with tenacity as people write it, and a published SDK."""
+"""The clients of the table: this library, httpx with tenacity, and a published SDK."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import anyio
 import httpx
 import tenacity
 
-from tests.chaos.trials import CALL_SECONDS, TRY_SECONDS, WAIT_SECONDS
+from tests.chaos.trials import ATTEMPT_SECONDS, CALL_SECONDS, WAIT_SECONDS
 from vpsorg_async import (
     APIConnectionError,
     APIStatusError,
@@ -28,21 +28,24 @@ TOKEN = "vps_sandbox"
 SPEC = {"plan_id": 1, "os_id": 5, "location": "us-west"}
 
 TLS = ssl.create_default_context()
-"""One for all clients of the others: plain HTTP does without, and each would take 30 ms to make its own."""
+"""One TLS context for the other clients. They use plain HTTP, and each would take 30 ms to make its own."""
 
 DEFAULT_RETRY, DEFAULT_POLL = RetryPolicy(), PollPolicy()
 TENTH = 0.1
 
 
 class Contender(Protocol):
-    """One client of the API, for one event loop; *speed* is how many seconds of the API pass in one."""
+    """One client of the API, for one event loop.
+
+    *speed* is the seconds of the API in one real second.
+    """
 
     name: str
 
     def __init__(self, base_url: str, speed: float) -> None: ...
 
     async def create(self, name: str) -> int:
-        """Return the id of the server made."""
+        """Create a server, and return its id."""
 
     async def command(self, server_id: int, verb: str) -> None: ...
 
@@ -55,18 +58,18 @@ class Contender(Protocol):
         """Return when the server is active."""
 
     def says_not_done(self, error: Exception) -> bool:
-        """Whether *error* tells its reader that nothing was carried out, and not that nobody knows."""
+        """Whether *error* says that nothing was executed, and does not leave the outcome open."""
 
     async def close(self) -> None: ...
 
 
 def says_not_done(status: int) -> bool:
-    """Return whether an answer of that *status* says so: a refusal does, a 5xx says nothing."""
+    """Return whether *status* says that nothing was executed: a 5xx does not."""
     return status < 500
 
 
 class Library:
-    """This library, its times a tenth of their defaults."""
+    """This library, with a tenth of its default times."""
 
     name = "vpsorg_async"
 
@@ -80,7 +83,7 @@ class Library:
             TOKEN,
             base_url=base_url,
             timeout=CALL_SECONDS,
-            attempt_timeout=TRY_SECONDS,
+            attempt_timeout=ATTEMPT_SECONDS,
             retry=RetryPolicy(initial=DEFAULT_RETRY.initial * TENTH, maximum=DEFAULT_RETRY.maximum * TENTH),
         )
 
@@ -113,14 +116,14 @@ class Library:
         await self._client.aclose()
 
 
-class _ByHand:
-    """What people write on top of a client that sends a request and raises for a status: pages and a loop."""
+class _HandWritten:
+    """The code that programs add to a plain HTTP client: a loop over pages, and a loop of GETs."""
 
     def __init__(self, speed: float) -> None:
-        self._between_looks = DEFAULT_POLL.maximum / speed
+        self._between_polls = DEFAULT_POLL.maximum / speed
 
     async def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Return the answer's JSON, `None` for an empty one."""
+        """Send a request, and return the response's JSON, or `None` if it is empty."""
         raise NotImplementedError
 
     async def create(self, name: str) -> Any:
@@ -145,18 +148,18 @@ class _ByHand:
         while (await self.send("GET", f"/servers/{server_id}/"))["status"] != "active":
             if time.monotonic() > deadline:
                 raise TimeoutError(f"server {server_id} is not active")
-            await anyio.sleep(self._between_looks)
+            await anyio.sleep(self._between_polls)
 
 
-class Tenacity(_ByHand):
-    """httpx, each request retried by tenacity: four tries, pauses that double, on any `httpx.HTTPError`."""
+class Tenacity(_HandWritten):
+    """httpx with tenacity: four attempts for every `httpx.HTTPError`, with pauses that double."""
 
     name = "httpx + tenacity"
 
     def __init__(self, base_url: str, speed: float) -> None:
         super().__init__(speed)
         self._http = httpx.AsyncClient(
-            base_url=base_url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=TRY_SECONDS, verify=TLS
+            base_url=base_url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=ATTEMPT_SECONDS, verify=TLS
         )
 
     @tenacity.retry(
@@ -179,10 +182,10 @@ class Tenacity(_ByHand):
         await self._http.aclose()
 
 
-class PublishedSDK(_ByHand):
-    """The `openai` package by its `get`, `post` and `delete` for undocumented endpoints, its retries at their default.
+class PublishedSDK(_HandWritten):
+    """The `openai` package through its `get`, `post` and `delete`, with default retries.
 
-    Imported where it is used: the tests of the table's own code do without it.
+    It is imported in `__init__`: the tests of the table's own code do not need it.
     """
 
     name = "openai"
@@ -197,7 +200,7 @@ class PublishedSDK(_ByHand):
         self._client = openai.AsyncOpenAI(
             api_key=TOKEN,
             base_url=base_url,
-            timeout=TRY_SECONDS,
+            timeout=ATTEMPT_SECONDS,
             http_client=openai.DefaultAsyncHttpxClient(verify=TLS),
         )
 

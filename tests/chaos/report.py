@@ -1,4 +1,4 @@
-"""What the results of the trials add up to: problems, tables, and the text of `docs/reliability.md`. Pure."""
+"""Turns results of trials into problems, tables and `docs/reliability.md`. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TypeVar
 import attrs
 
 from tests.chaos.trials import (
+    ATTEMPT_SECONDS,
     CALL_SECONDS,
     MARGIN_SECONDS,
     OPERATIONS,
-    TRY_SECONDS,
     WAIT_SECONDS,
     Trial,
     Verdict,
@@ -24,7 +24,7 @@ Key = TypeVar("Key")
 
 OURS = "vpsorg_async"
 MOST_UNKNOWN = 0.05
-"""Of the commits after which the API answers again within the time left, so many may be unknown."""
+"""The share of commits that may be unknown although the API responds again within the time left."""
 
 FORBIDDEN = ("lost", "doubled", "wrong", "hung")
 COLUMNS = ("done", "failed", *FORBIDDEN, "leaked", "unknown")
@@ -32,15 +32,15 @@ COLUMNS = ("done", "failed", *FORBIDDEN, "leaked", "unknown")
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """What came of one try.
+    """The result of one run of a trial.
 
     Attributes:
-        trial: what was tried.
-        contender: on whom.
-        verdict: what came of it.
-        committed: whether the API carried it out.
-        struck: whether anything went wrong with it.
-        leaked: tasks and sockets left, when the client of this try and those after it was closed.
+        trial: the trial.
+        contender: the name of the client.
+        verdict: the verdict of the run.
+        committed: whether the API executed it.
+        applied: whether the fault applied to a request.
+        leaked: the tasks and sockets that were left when the client of this run and the next ones was closed.
         note: the error that the caller got.
     """
 
@@ -48,16 +48,16 @@ class Result:
     contender: str
     verdict: Verdict
     committed: bool = False
-    struck: bool = True
+    applied: bool = True
     leaked: int = 0
     note: str = ""
 
 
 def problems(results: Iterable[Result]) -> list[str]:
-    """Return what must not be in the main table, a line each; empty: all is well.
+    """Return a line for each result that the main table must not have.
 
-    That is what this library must never do. It is also what would make the table worth nothing: a fault that struck
-    nobody, and a client that fails where nothing goes wrong, so that it must have been used wrongly.
+    Such a result is one that this library must never have, or one that makes the table worthless: a fault that applied
+    to no request, or a client that fails without a fault, which means that the test uses it wrongly.
     """
     results = list(results)
     found = [
@@ -66,9 +66,9 @@ def problems(results: Iterable[Result]) -> list[str]:
         if result.trial.quiet and result.verdict != "done"
     ]
     found += [
-        f"never struck: {_name(result.trial)}, by {result.contender}"
+        f"never applied: {_name(result.trial)}, by {result.contender}"
         for result in results
-        if not (result.struck or result.trial.quiet)
+        if not (result.applied or result.trial.quiet)
     ]
     ours = [result for result in results if result.contender == OURS and not result.trial.limit]
     found += [
@@ -84,28 +84,28 @@ def problems(results: Iterable[Result]) -> list[str]:
 
 
 def unknown_of_commits(results: Iterable[Result]) -> tuple[int, int]:
-    """Return how many commits are unknown, and how many there were, where the API answers again in time.
+    """Return the numbers of unknown and of all commits, if the API responds again in time.
 
-    Those where nothing went wrong would only make the share smaller.
+    Runs without a fault do not count: they would only make the share smaller.
     """
     commits = [result for result in results if _may_be_known(result)]
     return sum(result.verdict == "unknown" for result in commits), len(commits)
 
 
 def _may_be_known(result: Result) -> bool:
-    return result.committed and result.trial.answers_again and not result.trial.quiet
+    return result.committed and result.trial.responds_again and not result.trial.quiet
 
 
 def counts(results: Iterable[Result]) -> collections.Counter[str]:
-    """Return how often each verdict was given, and what leaked."""
+    """Return how often each verdict was given, and the number of leaks."""
     counted = collections.Counter[str](result.verdict for result in results)
     counted["leaked"] = sum(result.leaked for result in results)
     return counted
 
 
 def totals(results: Sequence[Result]) -> str:
-    """Return a row for each contender, over all of *results*."""
-    lines = [_row("", "tries", *COLUMNS, "of the commits, unknown"), _rule(2 + len(COLUMNS) + 1)]
+    """Return a table with a row for each contender, over all of *results*."""
+    lines = [_row("", "runs", *COLUMNS, "unknown commits"), _rule(2 + len(COLUMNS) + 1)]
     for contender, theirs in _by(results, lambda result: result.contender).items():
         counted = counts(theirs)
         unknown, commits = unknown_of_commits(theirs)
@@ -115,14 +115,14 @@ def totals(results: Sequence[Result]) -> str:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return a row for each trial: this library's figures, and in words what the others came to."""
+    """Return a table of trials: this library's figures, and the others' in words."""
     others = [name for name in _by(results, lambda result: result.contender) if name != OURS]
     lines = [
-        _row("operation", "fault", "tries", *COLUMNS, *(f"`{name}`" for name in others)),
+        _row("operation", "fault", "runs", *COLUMNS, *(f"`{name}`" for name in others)),
         _rule(3 + len(COLUMNS) + len(others)),
     ]
-    for trial, tried in _by(results, lambda result: (result.trial.operation, result.trial.fault)).items():
-        by_name = _by(tried, lambda result: result.contender)
+    for trial, of_trial in _by(results, lambda result: (result.trial.operation, result.trial.fault)).items():
+        by_name = _by(of_trial, lambda result: result.contender)
         ours = by_name.get(OURS, [])
         counted = counts(ours)
         words = (in_words(counts(by_name.get(name, []))) for name in others)
@@ -131,22 +131,22 @@ def table(results: Sequence[Result]) -> str:
 
 
 def in_words(counted: Mapping[str, int]) -> str:
-    """Return what is not zero of *counted*: `all done`, or `7 doubled, 3 lost`."""
+    """Return the figures of *counted* that are not zero: `all done`, or `7 doubled, 3 lost`."""
     there = {name: counted[name] for name in COLUMNS if counted.get(name)}
     if list(there) == ["done"]:
         return "all done"
-    return ", ".join(f"{number} {name}" for name, number in there.items()) or "not tried"
+    return ", ".join(f"{number} {name}" for name, number in there.items()) or "not run"
 
 
 def split(results: Iterable[Result]) -> tuple[list[Result], list[Result]]:
-    """Return those of the main table, and those of the known limits."""
+    """Return the results of the main table and those of the known limits."""
     main, limits = [], []
     for result in results:
         (limits if result.trial.limit else main).append(result)
     return main, limits
 
 
-def document(results: Sequence[Result], *, tries: int, seed: int, versions: str, date: str, seconds: float) -> str:
+def document(results: Sequence[Result], *, runs: int, seed: int, versions: str, date: str, seconds: float) -> str:
     """Return the text of `docs/reliability.md`."""
     main, limits = split(results)
     ours = [result for result in main if result.contender == OURS]
@@ -156,12 +156,12 @@ def document(results: Sequence[Result], *, tries: int, seed: int, versions: str,
     where = sorted({_name(result.trial) for result in ours if result.verdict == "unknown" and _may_be_known(result)})
     return _DOCUMENT.format(
         rows=len(rows),
-        tries=tries,
+        runs=runs,
         seed=seed,
         versions=versions,
         date=date,
         seconds=round(seconds),
-        try_seconds=f"{TRY_SECONDS:g}",
+        attempt_seconds=f"{ATTEMPT_SECONDS:g}",
         call_seconds=f"{CALL_SECONDS:g}",
         wait_seconds=f"{WAIT_SECONDS:g}",
         most=MOST_UNKNOWN,
@@ -200,70 +200,71 @@ def _rule(columns: int) -> str:
 
 
 _DOCUMENT = """\
-# What faults do to it
+# Compare the clients under faults
 
-{rows} trials, an operation and a fault each, were made {tries} times on this library, on httpx with tenacity, and on a published SDK. `python -m tests.chaos.table --write`
-wrote this page from what that run saw, and `python -m tests.chaos.table` does it again: the same seed cuts at the same bytes and draws the same codes, for all three.
+{rows} trials, an operation and a fault each, ran {runs} times on this library, on httpx with tenacity, and on a published SDK. `python -m tests.chaos.table --write`
+wrote this page from that run. `python -m tests.chaos.table` repeats it: the same seed cuts at the same bytes and draws the same status codes for all three clients.
 (Seed {seed}; {seconds} s; {date}; {versions}.)
 
-Every try goes through loopback sockets to the sandbox, which keeps its own account of what it carried out; what the caller was told is compared with that. CI does it with
-two tries each, and fails when this library has anything but zero under *lost*, *doubled*, *wrong*, *hung* or *leaked*, or leaves more than {most:.0%} of the commits
-unknown; also when a fault struck nobody, or one of the three fails where nothing goes wrong.
+Every request goes through loopback sockets to the sandbox, which records what it executed. That record is compared with the result that the caller got.
+CI repeats the trials with four runs of each. It fails if this library has anything but zero under *lost*, *doubled*, *wrong*, *hung* or *leaked*, or leaves more than {most:.0%} of the
+commits unknown. It also fails if a fault applied to no request, or if one of the clients fails without a fault.
 
 {totals}
 
-## Fault by fault
+## See each fault
 
-The figures are this library's. The last two columns say what came of the same faults on the others.
+The figures are this library's. The last two columns have the results of the other clients under the same faults.
 
 {table}
 
-One try has one verdict, the first of these that holds:
+Each run has one verdict, the first of these that is true:
 
-- **doubled**: the API carried out more than one request for one ask.
-- **hung**: the call had not ended {margin_seconds} s after its time, and was cancelled.
-- **lost**: the API carried it out, and the caller was told that it was refused, or was given another server. So is a 400 or 404 that a client's own second try brings on it:
-  the server reboots, or is gone, and the program hears that it cannot be.
-- **wrong**: a wait that ended while the server was not there yet; a list that lacked or repeated servers and did not say so.
-- **unknown**: the caller was told that it may or may not have been carried out. For all three that is an error without an answer, a 5xx, or an answer that cannot be read;
-  this library has `OutcomeUnknownError` for it besides. Only what changes something can be unknown: {changing}.
-- **failed**: an error that is true: it was not carried out, not listed, not reached.
-- **done**: it was carried out once, and the caller was told so.
+- **doubled**: the API executed more than one request for one call.
+- **hung**: the call had not ended {margin_seconds} s after its time limit, and was cancelled.
+- **lost**: the API executed the request, and the caller got a refusal or another server. A 400 or 404 that the client's own second attempt causes is one of these:
+  the server reboots, or is gone, and the program gets an error.
+- **wrong**: a wait ended before the server reached its goal, or a list lacked or repeated servers without an error.
+- **unknown**: the caller was told that the request may or may not have been executed. For all three clients that is an error without a response, a 5xx, or a response that
+  cannot be read. This library also has `OutcomeUnknownError` for it. Only operations that change something can be unknown: {changing}.
+- **failed**: a true error: the request was not executed, the list was not read, or the wait did not reach its goal.
+- **done**: the request was executed once, and the caller was told so.
 
-**leaked** counts tasks and sockets that are still there a second after the client was closed. *Of the commits, unknown* is about the tries that struck something which the API
-carried out, and after which it answers again within the call's time.
+**leaked** counts the tasks and sockets that are still there a second after the client was closed. **unknown commits** has the unknown ones among the runs in which a fault
+applied to an executed request and the API responded again within the call's time.
 
-## The others
+## Know the other clients
 
-- **httpx with tenacity**: an `httpx.AsyncClient`, and around `request` and `raise_for_status` a
-  `@retry(stop=stop_after_attempt(4), wait=wait_exponential(), retry=retry_if_exception_type(httpx.HTTPError))`, as it is found in many programs. Who lets it retry only what
-  is safe to repeat has nothing doubled, and most of these faults as errors that leave him to look for himself.
-- **openai**: `AsyncOpenAI(base_url=…)` and its `get`, `post` and `delete`, which its README gives for undocumented endpoints, with its default of two retries, whatever the
-  method. It stands for the many SDKs that are generated with the same core. At an API that knows idempotency keys its retries are safe; VPS.org documents none.
+- **httpx with tenacity**: an `httpx.AsyncClient`, with
+  `@retry(stop=stop_after_attempt(4), wait=wait_exponential(), retry=retry_if_exception_type(httpx.HTTPError))` around `request` and `raise_for_status`, as many programs have it.
+  A program that retries only safe requests doubles nothing. Most of these faults then become errors, and the program has to find out the outcome itself.
+- **openai**: `AsyncOpenAI(base_url=…)` and its `get`, `post` and `delete`, which its README gives for undocumented endpoints. It has its default of two retries for every
+  method. It stands for the many SDKs that are generated with the same core. Its retries are safe at an API that knows idempotency keys. VPS.org documents none.
 
-Both follow `next` in a loop, and wait in a loop of GET and sleep with a deadline. `tests/chaos/peers.py` is all of it. They hang at a slow answer because their timeout is for
-each piece of it, and at pages that never end because the loop does not; an `asyncio.timeout` around it ends both.
+Both follow `next` in a loop, and wait in a loop of GET and sleep with a deadline. `tests/chaos/peers.py` has all of it. They hang at a slow response because their timeout is
+for each piece of it, and at endless pages because the loop has no end. An `asyncio.timeout` around the call ends both.
 
-`hcloud` would have been the other choice. It waits for actions by their ids, and relies on an API that keeps names unique; VPS.org has neither. A translation in front of
-the sandbox would have had to make both up, and the table would have shown the translation.
+`hcloud` was the other candidate. It waits for actions by their ids, and relies on an API that keeps names unique. VPS.org has neither. A translation in front of the sandbox
+would have to invent both, and the table would show the translation.
 
-Times are about a tenth of this library's defaults, for all three where they can be set: {try_seconds} s for a try, {call_seconds} s for a call, and tenacity's pauses as ours; {wait_seconds} s for a wait.
-The openai package's pauses are its own. In waits the sandbox's time is faster, up to {speed:g} times, and everybody's looks with it.
+Times are about a tenth of this library's defaults, for all three clients where they can be set: {attempt_seconds} s for an attempt, {call_seconds} s for a call, {wait_seconds} s for a wait, and the
+same pauses for tenacity. The pauses of the openai package are its own. In waits the sandbox's time runs faster, up to {speed:g} times, and so do the polls of all clients.
 
-## Where it is weaker
+## Know the weak points
 
-Sending again blindly has its good side: where the first try was *not* carried out, the others simply succeed. Here a create or reboot that got no answer is not sent again:
-{not_done} such tries, of things that the API had not carried out, took all of their time and ended in `OutcomeUnknownError`.
+Blind retries have one advantage: if the first attempt was *not* executed, the other clients simply succeed. This library does not send a create or reboot again after a
+lost response. {not_done} such runs, in which the API had executed nothing, used all of their time and ended in `OutcomeUnknownError`.
 
-{unknown} of {commits} commits stayed unknown although the API answered again ({where}). The answer to them was a success in HTML, for which a start, stop or delete raises `ResponseError`
-and does not look further. How large that share is depends on which faults are tried.
+{unknown} of {commits} commits stayed unknown although the API responded again ({where}). Their response was a success in HTML. A start, stop or delete then raises
+`ResponseError` and does not check the server. This share depends on the selection of faults.
 
-Two faults it does not see through, tried in the same run:
+This library does not handle two faults, which ran in the same run:
 
 {limits}
 
 {reasons}
 
-Not tried here: a server that *another* program makes from the same name, plan, system and location, in the seconds in which a lost create is looked for, cannot be told from
-one's own, and is returned where the own one was never made. And each client here has one caller, on asyncio: crowds, cancellation and the other event loops are the tests' part.
+One case is not in the trials: *another* program creates a server with the same name, plan, system and location while this client looks for its lost create. The two servers
+cannot be told apart. If the client's own server was never created, the client returns the other one. And each client here has one caller, on asyncio: the tests cover many
+callers, cancellation and the other event loops.
 """

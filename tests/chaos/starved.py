@@ -1,6 +1,6 @@
-"""`python -m tests.chaos.starved BACKEND BASE_URL`: what a client does in a process without free descriptors.
+"""Runs calls without free descriptors: `python -m tests.chaos.starved BACKEND BASE_URL`.
 
-Prints, as JSON, how each call ended. In a process of its own, as the limit is the process's.
+Prints as JSON how each call ended. It is a process of its own, because the limit applies to a whole process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vpsorg_async import APIConnectionError, Client, PollPolicy, RetryPolicy
 
 @contextmanager
 def starved(left: int = 0):
-    """Let no more than *left* descriptors be opened."""
+    """Allow no more than *left* new descriptors."""
     free = os.dup(0)
     os.close(free)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -34,12 +34,12 @@ def starved(left: int = 0):
 
 
 async def end_of(call: Any) -> str:
-    """Return how *call* ended: by the class of what it raised, and whether that says that something was sent."""
+    """Return how *call* ended: the class of its error, and the error's `sent`."""
     try:
         await call
     except APIConnectionError as error:
         return f"{type(error).__name__}, sent={error.sent}"
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+    except Exception as error:  # noqa: BLE001 - every error is reported
         return f"{type(error).__name__}: {error}"
     return "done"
 
@@ -47,12 +47,12 @@ async def end_of(call: Any) -> str:
 async def ends_of(calls: list[Any]) -> dict[str, int]:
     ends: Counter[str] = Counter()
 
-    async def note(call: Any) -> None:
+    async def record(call: Any) -> None:
         ends[await end_of(call)] += 1
 
     async with anyio.create_task_group() as group:
         for call in calls:
-            group.start_soon(note, call)
+            group.start_soon(record, call)
     return dict(ends)
 
 
@@ -68,12 +68,12 @@ async def main(base_url: str) -> None:
                 told["reboot"] = await end_of(client.servers.reboot(7))
                 told["wait"] = await end_of(client.servers.wait_until(7, status="active", poll=poll))
                 told["list"] = await end_of(client.servers.list().all())
-            told["create, fed"] = await end_of(client.servers.create(**SPEC))
+            told["create, with free descriptors"] = await end_of(client.servers.create(**SPEC))
             with starved():
                 told["get on an open connection"] = await end_of(client.servers.get(7))
             with starved(left=2):
                 told["twenty gets"] = await ends_of([client.servers.get(7) for _ in range(20)])
-            told["twenty gets, fed"] = await ends_of([client.servers.get(7) for _ in range(20)])
+            told["twenty gets, with free descriptors"] = await ends_of([client.servers.get(7) for _ in range(20)])
     sys.stdout.write(json.dumps(told))
 
 

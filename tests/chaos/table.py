@@ -1,7 +1,8 @@
-"""The table of `docs/reliability.md`: every trial on three clients, through real sockets, and what came of it.
+"""Runs the trials of `docs/reliability.md` on three clients, and makes the tables.
 
-`python -m tests.chaos.table` tries each ten times and prints the tables; `--tries small` twice; `--write` writes the
-document. Ends with 1 when this library lost, doubled, misread, hung on or leaked anything, or left too much unknown.
+`python -m tests.chaos.table` runs each trial ten times and prints the tables. `--runs small` runs each twice. `--write`
+writes the page. Exits with 1 if this library lost, doubled, misread, hung on or leaked anything, or left too much
+unknown.
 """
 
 from __future__ import annotations
@@ -36,32 +37,35 @@ from vpsorg_async.sandbox import Sandbox
 from vpsorg_async.sandbox._state.account import FIRST_ID
 
 
-TRIES = {"small": 2, "full": 10}
-TOGETHER = 64
-"""Trials under way at once, each in a thread with an event loop of its own; most of their time they wait."""
+RUNS = {"small": 2, "full": 10}
+AT_ONCE = 64
+"""The number of jobs at once, each in a thread with its own event loop. They wait for most of their time."""
 
 NAMED = ("vpsorg-async", "httpx", "tenacity", "openai")
 
 BETWEEN_BEGINS = 0.03
-"""Seconds: what a job takes to set up, so that they do not take each other's time."""
+"""The seconds that the setup of a job takes, so that jobs do not slow each other down."""
 
 IN_A_ROW = 5
-"""Tries of a trial on one sandbox and one client, one after another."""
+"""The number of runs of a trial on one sandbox and one client, one after another."""
 
 LONGEST_TRANSITION = 60.0
 
 
 class Gateway:
-    """An ASGI app in front of another that can answer an error after the other has done what was asked."""
+    """An ASGI app in front of another, which can replace the response by an error.
+
+    The other app has executed the request by then.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self.answers: int | None = None
+        self.error_status: int | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self.answers is None or scope["method"] == "GET":
+        if self.error_status is None or scope["method"] == "GET":
             return await self._app(scope, receive, send)
-        status, self.answers = self.answers, None
+        status, self.error_status = self.error_status, None
 
         async def nowhere(_message: Any) -> None: ...
 
@@ -70,8 +74,8 @@ class Gateway:
 
 
 @attrs.frozen
-class Try:
-    """One try: its number among those of the trial, its server, and the sandbox."""
+class Run:
+    """One run of a trial: its number, its server, and the sandbox."""
 
     number: int
     server_id: int
@@ -79,92 +83,92 @@ class Try:
 
     @property
     def name(self) -> str:
-        """Of a server that it creates."""
-        return f"try-{self.number}"
+        """The name of the server that a create makes."""
+        return f"run-{self.number}"
 
     @property
     def verb(self) -> str:
-        """Of a start or stop."""
+        """The command of a start or stop: `start` for every second run."""
         return "start" if starts(self.number) else "stop"
 
     def made(self) -> list[dict[str, Any]]:
-        """Return the servers of its name."""
+        """Return the servers with the name of this run."""
         return [server for server in self.sandbox.servers if server["name"] == self.name]
 
     def carried_out(self, method: str, path: str) -> Truth:
-        """Return how often the API answered such a request with success, whatever became of the answer."""
+        """Return how often the API executed such a request, whatever became of the response."""
         commits = sum(
             (call.method, call.path) == (method, path) and 200 <= call.status < 300 for call in self.sandbox.calls
         )
         return Truth(commits, commits == 1)
 
     def is_active(self, servers: Sequence[dict[str, Any]]) -> Truth:
-        """Return whether its one server of *servers* is active now."""
+        """Return whether *servers* is one server that is active now."""
         return Truth(0, [server["status"] for server in servers] == ["active"])
 
 
 def starts(number: int) -> bool:
-    """Return whether the try of that number is a start, and not a stop."""
+    """Return whether the run of that number is a start, and not a stop."""
     return number % 2 == 0
 
 
-async def _create(api: Contender, at: Try) -> int:
-    return await api.create(at.name)
+async def _create(api: Contender, run: Run) -> int:
+    return await api.create(run.name)
 
 
-async def _reboot(api: Contender, at: Try) -> bool:
-    await api.command(at.server_id, "reboot")
+async def _reboot(api: Contender, run: Run) -> bool:
+    await api.command(run.server_id, "reboot")
     return True
 
 
-async def _start_or_stop(api: Contender, at: Try) -> bool:
-    await api.command(at.server_id, at.verb)
+async def _start_or_stop(api: Contender, run: Run) -> bool:
+    await api.command(run.server_id, run.verb)
     return True
 
 
-async def _delete(api: Contender, at: Try) -> bool:
-    await api.delete(at.server_id)
+async def _delete(api: Contender, run: Run) -> bool:
+    await api.delete(run.server_id)
     return True
 
 
-async def _list(api: Contender, _at: Try) -> list[int]:
+async def _list(api: Contender, _run: Run) -> list[int]:
     return sorted(await api.list())
 
 
-async def _reboot_and_wait(api: Contender, at: Try) -> bool:
-    await api.command(at.server_id, "reboot")
-    await api.wait(at.server_id)
+async def _reboot_and_wait(api: Contender, run: Run) -> bool:
+    await api.command(run.server_id, "reboot")
+    await api.wait(run.server_id)
     return True
 
 
-async def _create_and_wait(api: Contender, at: Try) -> bool:
-    await api.wait(await api.create(at.name))
+async def _create_and_wait(api: Contender, run: Run) -> bool:
+    await api.wait(await api.create(run.name))
     return True
 
 
-def _created(at: Try) -> Truth:
-    ids = [server["id"] for server in at.made()]
+def _created(run: Run) -> Truth:
+    ids = [server["id"] for server in run.made()]
     return Truth(len(ids), ids[0] if ids else None)
 
 
-ASKED: dict[str, tuple[Callable[[Contender, Try], Awaitable[object]], Callable[[Try], Truth]]] = {
+CALLS: dict[str, tuple[Callable[[Contender, Run], Awaitable[object]], Callable[[Run], Truth]]] = {
     "create": (_create, _created),
-    "reboot": (_reboot, lambda at: at.carried_out("POST", f"/servers/{at.server_id}/reboot/")),
-    "start or stop": (_start_or_stop, lambda at: at.carried_out("POST", f"/servers/{at.server_id}/{at.verb}/")),
-    "delete": (_delete, lambda at: at.carried_out("DELETE", f"/servers/{at.server_id}/")),
-    "list": (_list, lambda at: Truth(0, sorted(server["id"] for server in at.sandbox.servers))),
+    "reboot": (_reboot, lambda run: run.carried_out("POST", f"/servers/{run.server_id}/reboot/")),
+    "start or stop": (_start_or_stop, lambda run: run.carried_out("POST", f"/servers/{run.server_id}/{run.verb}/")),
+    "delete": (_delete, lambda run: run.carried_out("DELETE", f"/servers/{run.server_id}/")),
+    "list": (_list, lambda run: Truth(0, sorted(server["id"] for server in run.sandbox.servers))),
     "reboot, wait": (
         _reboot_and_wait,
-        lambda at: at.is_active([server for server in at.sandbox.servers if server["id"] == at.server_id]),
+        lambda run: run.is_active([server for server in run.sandbox.servers if server["id"] == run.server_id]),
     ),
-    "create, wait": (_create_and_wait, lambda at: at.is_active(at.made())),
+    "create, wait": (_create_and_wait, lambda run: run.is_active(run.made())),
 }
-"""How each operation is asked for, and what the API's own account says of it when the caller has been told."""
+"""For each operation: the call, and the state of the API's own account after the call has ended."""
 
 
 @attrs.frozen
 class Job:
-    """Some tries of a trial on one contender."""
+    """Some runs of a trial on one contender."""
 
     trial: Trial
     contender: type[Contender]
@@ -172,45 +176,46 @@ class Job:
     seed: int
 
     def run(self) -> list[Result]:
-        """Return what came of them. Blocks; its event loop is its own, so that a task left behind is seen."""
+        """Run them in a new event loop, and return their results.
+
+        A new event loop shows tasks that are left behind.
+        """
         return asyncio.run(self._run())
 
     async def _run(self) -> list[Result]:
-        operation = self.trial.asked
+        operation = self.trial.spec
         sandbox = Sandbox(seed=self.seed, servers=operation.servers + len(self.numbers))
-        tries = [
-            Try(number, FIRST_ID + operation.servers + place, sandbox) for place, number in enumerate(self.numbers)
-        ]
+        runs = [Run(number, FIRST_ID + operation.servers + place, sandbox) for place, number in enumerate(self.numbers)]
         if operation.stopped:
-            await _stop(sandbox, [at.server_id for at in tries if starts(at.number)])
+            await _stop(sandbox, [run.server_id for run in runs if starts(run.number)])
         gateway = sandbox.app = Gateway(sandbox.app)
         async with sandbox.serve(speed=operation.speed) as base_url:
             api = self.contender(base_url, operation.speed)
-            results = [await self._try(api, at, gateway) for at in tries]
+            results = [await self._run_once(api, run, gateway) for run in runs]
             await api.close()
             leaked = await left_behind(httpx.URL(base_url).port)
         return [attrs.evolve(results[0], leaked=leaked), *results[1:]]
 
-    async def _try(self, api: Contender, at: Try, gateway: Gateway) -> Result:
-        trial, operation = self.trial, self.trial.asked
-        trouble = trial.trouble(random.Random(f"{self.seed}/{trial.operation}/{trial.fault}/{at.number}"))
-        ask, truth_of = ASKED[trial.operation]
+    async def _run_once(self, api: Contender, run: Run, gateway: Gateway) -> Result:
+        trial, operation = self.trial, self.trial.spec
+        trouble = trial.trouble(random.Random(f"{self.seed}/{trial.operation}/{trial.fault}/{run.number}"))
+        call, truth_of = CALLS[trial.operation]
         told, note = Told("nothing"), ""
-        gateway.answers = trouble.gateway
-        before = len(at.sandbox.faults.log)
-        with at.sandbox.faults.inject(*trouble.faults), anyio.move_on_after(operation.seconds + MARGIN_SECONDS):
+        gateway.error_status = trouble.gateway
+        before = len(run.sandbox.faults.log)
+        with run.sandbox.faults.inject(*trouble.faults), anyio.move_on_after(operation.seconds + MARGIN_SECONDS):
             try:
-                told = Told("done", await ask(api, at))
-            except Exception as error:  # noqa: BLE001 -- whatever the caller would be told
+                told = Told("done", await call(api, run))
+            except Exception as error:  # noqa: BLE001 -- every error that a caller would get
                 note = f"{type(error).__name__}: {error}"
                 told = Told("unknown" if operation.changes and not api.says_not_done(error) else "error")
-        truth = truth_of(at)
+        truth = truth_of(run)
         return Result(
             trial=trial,
             contender=api.name,
             verdict=classify(truth, told),
             committed=truth.commits > 0,
-            struck=len(at.sandbox.faults.log) > before or trouble.gateway != gateway.answers,
+            applied=len(run.sandbox.faults.log) > before or trouble.gateway != gateway.error_status,
             note=note,
         )
 
@@ -222,9 +227,12 @@ async def _stop(sandbox: Sandbox, servers: Sequence[int]) -> None:
     sandbox.advance(LONGEST_TRANSITION)
 
 
-async def left_behind(port: int, *, looks: int = 20) -> int:
-    """Return how many tasks of this loop, and sockets to *port*, stay: looks every 0.05 s for none."""
-    for _ in range(looks):
+async def left_behind(port: int, *, checks: int = 20) -> int:
+    """Return how many tasks of this loop and sockets to *port* stay.
+
+    They are counted every 0.05 s until there are none.
+    """
+    for _ in range(checks):
         await asyncio.sleep(0.05)
         left = len(asyncio.all_tasks()) - 1 + connections_to(port)
         if not left:
@@ -238,8 +246,8 @@ def connections_to(port: int) -> int:
 
 
 def _peer(number: int) -> int | None:
-    """Return the port at the other end of a file descriptor; `None` where it has none."""
-    with contextlib.suppress(OSError):  # no socket, not connected, or closed meanwhile
+    """Return the port at the other end of a file descriptor, or `None` if it has none."""
+    with contextlib.suppress(OSError):  # not a socket, not connected, or closed meanwhile
         borrowed = socket.socket(fileno=number)
         try:
             peer = borrowed.getpeername()
@@ -249,23 +257,23 @@ def _peer(number: int) -> int | None:
     return None
 
 
-def jobs(tries: int, seed: int, trials: Sequence[Trial] = TRIALS) -> list[Job]:
-    """Return all jobs, those first in which somebody hangs, so that none is left over at the end."""
+def jobs(runs: int, seed: int, trials: Sequence[Trial] = TRIALS) -> list[Job]:
+    """Return all jobs. Those in which a client hangs come first, so that they do not end last."""
     found = [
-        Job(trial, contender, range(first, min(first + IN_A_ROW, tries)), seed)
+        Job(trial, contender, range(first, min(first + IN_A_ROW, runs)), seed)
         for trial in trials
         for contender in CONTENDERS
-        for first in range(0, tries, IN_A_ROW)
+        for first in range(0, runs, IN_A_ROW)
     ]
     return sorted(found, key=lambda job: not job.trial.long)
 
 
-def run(tries: int, seed: int, trials: Sequence[Trial] = TRIALS) -> list[Result]:
-    """Try each of *trials* so many times on every contender; return what came of it, in their order."""
-    import openai  # noqa: F401 -- takes half a second, and here nobody's time runs yet
+def run_trials(runs: int, seed: int, trials: Sequence[Trial] = TRIALS) -> list[Result]:
+    """Run each trial on every contender *runs* times, and return the results in order."""
+    import openai  # noqa: F401 -- takes half a second, and no time limit runs here
 
-    with ThreadPoolExecutor(TOGETHER) as pool:
-        begun = [_begin(pool, job) for job in jobs(tries, seed, trials)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        begun = [_begin(pool, job) for job in jobs(runs, seed, trials)]
         results = [result for job in begun for result in job.result()]
     return sorted(results, key=lambda result: trials.index(result.trial))
 
@@ -276,24 +284,26 @@ def _begin(pool: ThreadPoolExecutor, job: Job) -> Future[list[Result]]:
 
 
 def main() -> int:
-    """Print the tables, or write the document; return the exit status."""
+    """Print the tables or write the page, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.table", description=__doc__)
-    parser.add_argument("--tries", default="full", help="of each trial: small (2), full (10), or a number")
-    parser.add_argument("--seed", type=int, default=1, help="of all that is up to chance")
-    parser.add_argument("--only", default="", help="only what has this in its operation and fault")
+    parser.add_argument(
+        "--runs", "--tries", default="full", help="runs of each trial: small (2), full (10), or a number"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="the seed of all random choices")
+    parser.add_argument("--only", default="", help="run only trials with this text in 'operation: fault'")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
     options = parser.parse_args()
     if options.only and options.write:
-        parser.error("the document is about all trials: leave --only out")
-    tries = TRIES.get(options.tries) or int(options.tries)
+        parser.error("the page is about all trials: leave --only out")
+    runs = RUNS.get(options.runs) or int(options.runs)
     trials = [trial for trial in TRIALS if options.only in f"{trial.operation}: {trial.fault}"]
     began = time.monotonic()
-    results = run(tries, options.seed, trials)
+    results = run_trials(runs, options.seed, trials)
     seconds = time.monotonic() - began
     if options.write:
         text = document(
             results,
-            tries=tries,
+            runs=runs,
             seed=options.seed,
             versions=", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in NAMED)]),
             date=f"{datetime.now(UTC):%Y-%m-%d}",
@@ -304,7 +314,7 @@ def main() -> int:
         main_table, limits = split(results)
         print(totals(main_table), table(main_table), table(limits), sep="\n\n")
     found = problems(results)
-    print(f"\n{len(results)} tries in {seconds:.0f} s: {len(found)} problems", *found, sep="\n")
+    print(f"\n{len(results)} runs in {seconds:.0f} s: {len(found)} problems", *found, sep="\n")
     return 1 if found else 0
 
 

@@ -1,7 +1,8 @@
-"""Cancelled at every await: whatever a client does, and wherever it is stopped, the next calls find it whole.
+"""Tests cancels at every await: the next calls always find the client whole.
 
-On sockets a call is stepped by hand: at its k-th suspension it is cancelled, by a scope and as each backend's users do.
-In-process whatever has tasks of its own (lists, waits, watches, fleets) is cancelled after the k-th turn of the loop.
+On sockets a test steps through a call, and cancels it at its k-th suspension, by a scope and as users of each backend
+do. In-process, operations with tasks of their own (lists, waits, watches, fleets) are cancelled after the k-th turn of
+the event loop.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ from vpsorg_async.sandbox.faults import Fault
 pytestmark = pytest.mark.anyio
 
 LONG = 1_000.0
-"""Seconds on the clock that jumps after which whatever was left running would have asked something."""
+"""Seconds on the virtual clock, long enough for a task that was left running to send a request."""
 
 
 SELDOM = PollPolicy(minimum=60, maximum=60)
 MOST_TURNS = 150
-"""Of longer work not every turn is tried: waiting is many alike."""
+"""The most turns that are tested: longer work has many equal turns of waiting."""
 
 
 class Stepped:
-    """An awaitable around a call that is cancelled, by *cancel*, at the suspension of that number, from 0."""
+    """An awaitable around a call that runs *cancel* at suspension number *at*, counted from 0."""
 
     def __init__(self, call: Any, at: int, cancel: Callable[[], object]) -> None:
         self.steps = 0
@@ -63,12 +64,15 @@ class Stepped:
             try:
                 value = yield suspended
                 resume = lambda value=value: inner.send(value)  # noqa: E731
-            except BaseException as error:  # noqa: BLE001 - thrown into what is stepped
+            except BaseException as error:  # noqa: BLE001 - thrown into the call
                 resume = lambda error=error: inner.throw(error)  # noqa: E731
 
 
 async def by_scope(call: Any, at: int) -> tuple[int, bool]:
-    """Cancel *call* at its suspension *at* by a scope; return how often it was suspended, and if it was cancelled."""
+    """Cancel *call* at suspension *at* by a scope.
+
+    Returns the number of suspensions, and whether it was cancelled.
+    """
     with anyio.CancelScope() as scope:
         stepped = Stepped(call, at, scope.cancel)
         await stepped
@@ -76,7 +80,7 @@ async def by_scope(call: Any, at: int) -> tuple[int, bool]:
 
 
 async def natively(call: Any, at: int) -> tuple[int, bool]:
-    """Do the same as each backend's users do: by `task.cancel()` where there is one."""
+    """Cancel *call* as users of each backend do: by `task.cancel()` where it exists."""
     if sniffio.current_async_library() == "trio":
         return await by_scope(call, at)
     stepped = Stepped(call, at, lambda: task.cancel())  # noqa: PLW0108 - it is assigned below
@@ -99,7 +103,7 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
     "delete": lambda client: client.servers.delete(7),
     "stop": lambda client: client.servers.stop(7),
     "reboot": lambda client: client.servers.reboot(7),
-    "a get that is tried again": lambda client: client.servers.get(500),
+    "a get that is retried": lambda client: client.servers.get(500),
     "a request": lambda client: client.request("POST", "/other/", json={"x": "y" * 30_000}),
 }
 
@@ -110,7 +114,7 @@ WAYS = [
 ]
 
 
-def answer_all(server: RawServer) -> FakeAPI:
+def set_up_responses(server: RawServer) -> FakeAPI:
     api = FakeAPI(server)
     api.paged_by = 100
     api.add(250)
@@ -128,14 +132,17 @@ def answer_all(server: RawServer) -> FakeAPI:
     WAYS,
     ids=[f"{name}, {cancelled.__name__}{', tls' * tls}" for name, cancelled, tls in WAYS],
 )
-async def test_a_call_cancelled_at_any_await_leaves_its_connection_or_closes_it(name, cancelled, tls, places):
-    """With one connection, on the first call of a client and on a later one: the next calls find their turn."""
+async def test_a_call_cancelled_at_any_await_frees_or_closes_its_connection(name, cancelled, tls, places):
+    """The client has one connection, and the calls after the cancelled one succeed.
+
+    The cancelled call is the client's first or a later one.
+    """
     with CountingServer(tls=certificates().valid if tls else None) as server:
         await cancel_everywhere(server, name, cancelled, places)
 
 
 async def cancel_everywhere(server: CountingServer, name: str, cancelled: Any, places: Any) -> None:
-    api, events, never = answer_all(server), [], 10**9
+    api, events, never = set_up_responses(server), [], 10**9
     retry = RetryPolicy(initial=0.001, maximum=0.001, budget=10)
     options = {"max_connections": 1, "ssl_context": certificates().trust, "retry": retry, "on_event": events.append}
 
@@ -150,7 +157,7 @@ async def cancel_everywhere(server: CountingServer, name: str, cancelled: Any, p
             try:
                 steps, was_cancelled = await cancelled(CALLS[name](client), at)
             except VPSError:
-                assert name == "a get that is tried again"
+                assert name == "a get that is retried"
             for number in (9, 10):
                 assert (await client.servers.get(number, timeout=5)).id == number
             assert len(server.requests_to("POST")) <= 1
@@ -161,7 +168,7 @@ async def cancel_everywhere(server: CountingServer, name: str, cancelled: Any, p
         return steps
 
     for warm in (False, True):
-        total = 40 if name == "a get that is tried again" else await step(never, warm=warm)
+        total = 40 if name == "a get that is retried" else await step(never, warm=warm)
         for at in places(total):
             await step(at, warm=warm)
     assert max(server.open_at_each) == 1
@@ -169,7 +176,7 @@ async def cancel_everywhere(server: CountingServer, name: str, cancelled: Any, p
 
 @attrs.frozen
 class Work:
-    """Something in a sandbox that takes many turns, and how the sandbox is to be for it."""
+    """An operation that takes many turns, with the faults and the servers of its sandbox."""
 
     begin: Callable[[Client, Sandbox], Awaitable[Any]]
     faults: tuple[Fault, ...] = ()
@@ -239,15 +246,15 @@ WORK = {
     "a list that is iterated": Work(iterate, servers=120),
     "a search by name": Work(lambda client, _: client.servers.get_by_name("web-02"), servers=120),
     "a create and its wait": Work(create_and_wait),
-    "a create whose answer is lost": Work(create_and_wait, (Fault.drop(after_commit=True, method="POST", times=1),)),
+    "a create whose response is lost": Work(create_and_wait, (Fault.drop(after_commit=True, method="POST", times=1),)),
     "a create that is limited": Work(
         create_and_wait, (Fault.status(429, headers={"Retry-After": "3"}, method="POST", times=2),)
     ),
     "a reboot and its wait": Work(reboot_and_wait),
-    "a reboot whose answer is lost": Work(reboot_and_wait, (Fault.cut(30, method="POST", times=1),)),
-    "a wait whose looks fail": Work(reboot_and_wait, (Fault.status(500, method="GET", every=2),)),
+    "a reboot whose response is lost": Work(reboot_and_wait, (Fault.cut(30, method="POST", times=1),)),
+    "a wait whose polls fail": Work(reboot_and_wait, (Fault.status(500, method="GET", every=2),)),
     "a wait for a deletion": Work(delete_and_wait),
-    "waits that share their looks": Work(waits_beside_one_another),
+    "waits that share their polls": Work(waits_beside_one_another),
     "a watch": Work(watch),
     "a fleet that stops": Work(lambda client, sandbox: client.fleet(ids_of(sandbox)).stop(wait=True, at_once=2)),
     "a fleet that is read": Work(read_outcomes),
@@ -261,17 +268,17 @@ WORK = {
 
 @asynccontextmanager
 async def at_work(work: Work):
-    """Give a client with a single connection, its sandbox, and what notes what they do."""
+    """Give a client with a single connection, its sandbox, and their witness."""
     sandbox = Sandbox(servers=work.servers)
     witness = Witness(sandbox, max_connections=1)
     sandbox.faults.add(*work.faults)
     async with sandbox.client(max_connections=1) as client:
-        witness.listen_to(client)
+        witness.mark_requests_of(client)
         yield client, sandbox, witness
 
 
 async def turns_of(work: Work) -> int:
-    """Return how many turns of the loop *work* takes."""
+    """Return the number of turns of the event loop that *work* takes."""
     turns = 0
 
     async def count() -> None:
@@ -288,8 +295,8 @@ async def turns_of(work: Work) -> int:
 
 
 @pytest.mark.parametrize("name", WORK)
-async def test_work_cancelled_at_any_turn_leaves_nothing_behind(name, places):
-    """Nothing goes on asking, the client goes on answering, and nothing was doubled."""
+async def test_work_cancelled_at_any_turn_sends_nothing_more(name, places):
+    """No task goes on sending requests, the client still works, and nothing was doubled."""
     work = WORK[name]
     for turn in places(await turns_of(work), at_most=MOST_TURNS):
         async with at_work(work) as (client, sandbox, witness):
@@ -301,9 +308,9 @@ async def test_work_cancelled_at_any_turn_leaves_nothing_behind(name, places):
                 group.cancel_scope.cancel()
             witness.cancelled(call)
             sandbox.faults.clear()
-            asked = len(sandbox.calls)
+            sent = len(sandbox.calls)
             await client._context.clock.sleep(LONG)
-            assert len(sandbox.calls) == asked, turn
+            assert len(sandbox.calls) == sent, turn
             async with anyio.create_task_group() as group:
                 for _ in range(6):
                     group.start_soon(client.servers.get, sandbox.servers[-1]["id"])

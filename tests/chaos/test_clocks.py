@@ -1,6 +1,6 @@
-"""A wall clock that jumps by days whenever it is read: an episode of chaos is as it is without.
+"""Tests that a wall clock that jumps by days whenever it is read changes nothing.
 
-`tests/polling/test_waiting_deadlines.py` shows a wait for which the date of a Retry-After jumps as well (W16).
+`tests/polling/test_waiting_deadlines.py` tests a wait in which the date of a `Retry-After` jumps too (W16).
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ DAY = 86_400.0
 
 @pytest.fixture
 def jumping(monkeypatch):
-    """Let every observation of `time.time` be up to three days off, forwards or backwards."""
+    """Let each `time.time()` be wrong by up to three days, forwards or backwards."""
     real, chance = time.time, random.Random(7)
     monkeypatch.setattr(time, "time", lambda: real() + chance.uniform(-3, 3) * DAY)
 
 
 @pytest.mark.parametrize("way", [in_process, served], ids=["in process", "served"])
-async def test_an_episode_of_chaos_does_not_notice(way, jumping):
+async def test_an_episode_of_chaos_breaks_no_rule(way, jumping):
     async with way(42) as episode:
         await live(episode)
 
     assert violations(episode.record) == []
 
 
-async def test_a_date_to_retry_after_is_counted_from_the_date_of_the_answer(jumping):
-    """A second by the API's clock, which is years off, is a second here."""
+async def test_a_date_in_retry_after_counts_from_the_date_of_the_response(jumping):
+    """The API's clock is wrong by years. A second on it is a second here."""
     headers = {"Date": "Wed, 15 Oct 2031 12:00:00 GMT", "Retry-After": "Wed, 15 Oct 2031 12:00:01 GMT"}
     with RawServer() as server:
         server.answer("GET", "/servers/7/", [json(429, {}, headers), json(200, detail(7))])

@@ -1,7 +1,7 @@
-"""Every answer of the nine endpoints, cut at every byte of its status line, its headers and its body.
+"""Tests cuts of every response of the nine endpoints, at every byte.
 
-The connection ends by a close and by a reset, by turns. What is cut is tried again, or looked for; nothing is made or
-rebooted twice. That the request of a create may be cut at any byte is shown by `tests/test_commands_create_cuts.py`.
+The connection ends by a close and by a reset, by turns. The call is retried or reconciled, and nothing is created or
+rebooted twice. `tests/test_commands_create_cuts.py` cuts the request of a create at any byte.
 """
 
 from __future__ import annotations
@@ -39,22 +39,25 @@ BODY = jsonlib.dumps(documented("detail")).encode()
 
 
 def action(status: str) -> Bytes:
-    answer = documented("action")
-    return json(200, {**answer, "server": {**answer["server"], "status": status}})
+    body = documented("action")
+    return json(200, {**body, "server": {**body["server"], "status": status}})
 
 
 @attrs.frozen
 class Endpoint:
-    """How one is asked, its whole answer, what follows when that is cut, and how often it is asked then."""
+    """A call of an endpoint, its whole response, and what follows after a cut.
 
-    ask: Callable[[Client], Awaitable[Any]]
+    `after` has the next responses, and `times` is the number of requests.
+    """
+
+    call: Callable[[Client], Awaitable[Any]]
     method: str
     path: str
-    answer: Bytes
+    response: Bytes
     after: tuple[Bytes, ...]
-    shows: Callable[[Any], object]
-    # What a look at the server shows, for whom an answer alone does not settle it.
-    look: Bytes = DETAIL
+    is_right: Callable[[Any], object]
+    # The response to a GET of the server, for calls that a response alone does not settle.
+    shown: Bytes = DETAIL
     times: int = 2
 
 
@@ -117,7 +120,7 @@ REPEATED = {
         action("stopping"),
         (CONFLICT,),
         lambda stopped: stopped.server.status == "stopping",
-        look=json(200, {**documented("detail"), "status": "stopping"}),
+        shown=json(200, {**documented("detail"), "status": "stopping"}),
     ),
     "reboot": Endpoint(
         lambda client: client.servers.reboot(ID),
@@ -126,7 +129,7 @@ REPEATED = {
         action("rebooting"),
         (action("rebooting"),),
         lambda rebooted: rebooted.server.status == "rebooting",
-        look=json(200, {**documented("detail"), "status": "rebooting"}),
+        shown=json(200, {**documented("detail"), "status": "rebooting"}),
         times=1,
     ),
 }
@@ -138,31 +141,34 @@ def server():
         yield running
 
 
-def cuts(places: Any, answer: Bytes) -> Any:
-    """Yield where to cut *answer* and the answer cut there; the ends of its lines are always among them."""
-    length = len(answer.data)
-    ends = [found.end() for found in re.finditer(rb"\r\n", answer.data)]
+def cuts(places: Any, response: Bytes) -> Any:
+    """Yield places in *response*, and the response cut there.
+
+    The ends of its lines are always among the places.
+    """
+    length = len(response.data)
+    ends = [found.end() for found in re.finditer(rb"\r\n", response.data)]
     for at, reset in zip(places(length, *ends, length - 1), itertools.cycle([False, True]), strict=False):
-        # The whole answer and then a reset is for the kernel to decide, and not for the client.
-        yield at, cut(answer, at, reset=reset and at < length)
+        # After a whole response and a reset, the kernel decides if the response arrives, and not the client.
+        yield at, cut(response, at, reset=reset and at < length)
 
 
 @pytest.mark.parametrize("name", REPEATED)
 async def test_the_call_ends_as_if_nothing_had_been_cut(name, server, places):
-    """Asked again, or looked for in the case of a reboot: within the policy, and one good answer comes out."""
+    """The call is sent again, or reconciled if it is a reboot, and one right result is returned."""
     endpoint = REPEATED[name]
-    server.answer("GET", SERVER, endpoint.look)
+    server.answer("GET", SERVER, endpoint.shown)
 
     async with Client("vps_test", base_url=server.base_url, retry=AT_ONCE) as client:
-        for at, reply in cuts(places, endpoint.answer):
+        for at, reply in cuts(places, endpoint.response):
             server.requests.clear()
             server.answer(endpoint.method, endpoint.path, [reply, *endpoint.after])
 
-            shown = await endpoint.ask(client)
+            result = await endpoint.call(client)
 
-            assert endpoint.shows(shown), at
-            asked = 1 if at == len(endpoint.answer.data) else endpoint.times
-            assert len(server.requests_to(endpoint.method, endpoint.path)) == asked, at
+            assert endpoint.is_right(result), at
+            requests = 1 if at == len(endpoint.response.data) else endpoint.times
+            assert len(server.requests_to(endpoint.method, endpoint.path)) == requests, at
             assert server.connections_open <= 1
 
 
@@ -192,9 +198,9 @@ async def test_a_create_is_sent_once_and_its_server_returned(server, places):
     ids=["400", "402"],
 )
 async def test_a_refusal_of_a_create_is_unknown_while_its_status_is(refusal, error, server, places):
-    """Before the end of the head nobody can tell it from the answer to one that was made; behind it the status counts.
+    """A cut before the end of the head leaves the outcome open.
 
-    It is not sent again in either case.
+    After the head, the status counts. The create is not sent again in either case.
     """
     head = refusal.data.index(b"\r\n\r\n") + 4
     FakeAPI(server)
@@ -205,14 +211,14 @@ async def test_a_refusal_of_a_create_is_unknown_while_its_status_is(refusal, err
             server.answer("POST", "/servers/", reply)
 
             with pytest.raises(OutcomeUnknownError if at < head else error):
-                # A name that is in doubt stays so.
+                # An unknown outcome makes its name unusable, so each create has a new name.
                 await client.servers.create(**{**SPEC, "name": f"web-{at}"})
 
             assert len(server.requests_to("POST")) == 1, at
 
 
 async def test_a_create_limited_for_now_is_sent_again_where_its_status_came(server, places):
-    """A 429 whose head came whole says that nothing was made; one that was cut before says nothing."""
+    """A 429 says that nothing was created only if its head is whole."""
     limited = json(429, {"detail": "Slow down."}, {"Retry-After": "0"})
     head = limited.data.index(b"\r\n\r\n") + 4
     api = FakeAPI(server)
@@ -221,7 +227,7 @@ async def test_a_create_limited_for_now_is_sent_again_where_its_status_came(serv
         for at, reply in cuts(places, limited):
             server.requests.clear()
             api.servers.clear()
-            # Whole, it leaves the connection open: the next try would race with its end.
+            # A whole response leaves the connection open: the next attempt would race with its end.
             server.answer("POST", "/servers/", [limited if at == len(limited.data) else reply, api.create])
 
             try:
@@ -233,17 +239,17 @@ async def test_a_create_limited_for_now_is_sent_again_where_its_status_came(serv
             assert len(server.requests_to("POST")) == (1 if at < head else 2), at
 
 
-async def test_a_reboot_that_no_look_proves_is_unknown_and_not_sent_again(server, places):
+async def test_a_reboot_that_no_poll_proves_is_unknown_and_not_sent_again(server, places):
     server.answer("GET", SERVER, DETAIL)
-    answer = action("rebooting")
+    response = action("rebooting")
 
     async with client_over(server, VirtualClock(), timeout=3) as client:
         await client.servers.get(ID)
-        for at, reply in cuts(places, answer):
+        for at, reply in cuts(places, response):
             server.requests.clear()
             server.answer("POST", f"{SERVER}reboot/", reply)
 
-            if at < len(answer.data):
+            if at < len(response.data):
                 with pytest.raises(OutcomeUnknownError):
                     await client.servers.reboot(ID)
             else:

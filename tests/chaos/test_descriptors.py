@@ -1,4 +1,4 @@
-"""A process that has no file descriptor left: calls fail as not sent or wait until there is one; nothing hangs."""
+"""Tests a process without free file descriptors: calls fail as not sent, or wait."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 def place(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[tuple[RawServer, str, dict[str, str]]]:
     """Give a server, its base URL, and the environment in which a client trusts it.
 
-    With TLS it is called by a name, and what is trusted is read from a file at the first call.
+    With TLS the URL has a name, and the trusted authority is read from a file at the first call.
     """
     authority, tls = trustme.CA(), request.param == "tls"
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -41,7 +41,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[tuple[RawSe
         yield server, base_url, {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
 
 
-def test_a_starved_process_is_told_that_nothing_was_sent_and_goes_on_when_it_is_fed(backend, place):
+def test_without_descriptors_nothing_is_sent_and_calls_work_again_with_free_ones(backend, place):
     server, base_url, environment = place
 
     done = subprocess.run(
@@ -59,9 +59,9 @@ def test_a_starved_process_is_told_that_nothing_was_sent_and_goes_on_when_it_is_
     some = ends.pop("twenty gets")
     assert ends == {
         **dict.fromkeys(["get", "create", "reboot", "wait", "list"], UNSENT),
-        "create, fed": "done",
+        "create, with free descriptors": "done",
         "get on an open connection": "done",
-        "twenty gets, fed": {"done": 20},
+        "twenty gets, with free descriptors": {"done": 20},
     }
     assert some.get("done", 0) + some.get(UNSENT, 0) == 20
     assert len(server.requests_to("POST")) == 1

@@ -1,4 +1,4 @@
-"""The checker finds what is wrong: for each rule a log in which only that is, and logs in which nothing is."""
+"""Tests the rules: each has records that break it alone, and good records break none."""
 
 from __future__ import annotations
 
@@ -80,16 +80,16 @@ GOOD = {
     "a lost create, unknown": Record(requests=[LOST], told=[raised(CREATED, "OutcomeUnknownError")]),
     "a create that was not made": Record(requests=[DROPPED], told=[raised(CREATED, "APITimeoutError", sent=True)]),
     "a cancelled create": Record(requests=[LOST], told=[attrs.evolve(CREATED, end="cancelled", server="")]),
-    "a start whose answer was lost": Record(requests=[attrs.evolve(START, delivered=False), START], told=[STARTED]),
+    "a start whose response was lost": Record(requests=[attrs.evolve(START, delivered=False), START], told=[STARTED]),
     "a start that the API failed at": Record(requests=[attrs.evolve(START, status=500), START], told=[STARTED]),
     "a start that may have left": Record(
         requests=[attrs.evolve(START, delivered=False)], told=[raised(STARTED, "APIConnectionError", sent=True)]
     ),
     "a get that was given up": Record(requests=[GET, GET], told=[attrs.evolve(GOT, slow=True)]),
-    "a wait, which looks": Record(requests=[GET, GET], told=[attrs.evolve(GOT, kind="wait")]),
+    "a wait, which polls": Record(requests=[GET, GET], told=[attrs.evolve(GOT, kind="wait")]),
     "another origin, without the token": Record(requests=[attrs.evolve(GET, origin="elsewhere", token=False)]),
-    "what was asked before the end": Record(requests=[GET], told=[GOT], closed_at=3.0),
-    "as many sockets as there may be": Record(sockets=[1, 2], max_connections=2),
+    "a request before the end": Record(requests=[GET], told=[GOT], closed_at=3.0),
+    "as many sockets as allowed": Record(sockets=[1, 2], max_connections=2),
 }
 
 
@@ -97,7 +97,7 @@ def rules_broken(record):
     return {violation.rule for violation in violations(record)}
 
 
-def test_every_rule_has_a_log_that_breaks_it():
+def test_every_rule_has_a_record_that_breaks_it():
     assert BAD.keys() == RULES.keys()
 
 
@@ -106,12 +106,12 @@ def test_every_rule_has_a_log_that_breaks_it():
     [(rule, record) for rule, records in BAD.items() for record in records],
     ids=[f"{rule} {number}" for rule, records in BAD.items() for number, _ in enumerate(records)],
 )
-def test_a_log_that_breaks_a_rule_is_found_out_by_that_rule_alone(rule, record):
+def test_a_bad_record_breaks_its_rule_alone(rule, record):
     assert rules_broken(record) == {rule}
 
 
 @pytest.mark.parametrize("record", GOOD.values(), ids=GOOD)
-def test_nothing_is_wrong_with_a_good_log(record):
+def test_a_good_record_breaks_no_rule(record):
     assert violations(record) == []
 
 
@@ -119,8 +119,8 @@ def test_nothing_is_wrong_with_a_good_log(record):
     st.sampled_from(list(GOOD.values())),
     st.lists(st.sampled_from([(rule, record) for rule, records in BAD.items() for record in records]), max_size=3),
 )
-def test_what_is_wrong_is_found_also_beside_other_calls(good, bad):
-    """Each log's calls and names are made its own, and all are put together into one."""
+def test_broken_rules_are_found_beside_other_calls(good, bad):
+    """The calls and names of each record are made unique, and all records are joined into one."""
     records = [good, *(record for _, record in bad)]
     apart = [_of_its_own(record, number) for number, record in enumerate(records)]
     together = Record(
@@ -149,7 +149,7 @@ def _of_its_own(record, number):
     )
 
 
-def test_creates_are_counted_by_what_became_of_them():
+def test_creates_are_counted_by_their_results():
     unknown = raised(attrs.evolve(CREATED, call="5", name="db"), "OutcomeUnknownError")
     listing = attrs.evolve(LISTING, call="5")
     requests = [POST, attrs.evolve(LOST, call="5", name="db", made="8")]
@@ -159,5 +159,5 @@ def test_creates_are_counted_by_what_became_of_them():
     lost = tally(BAD["lost"][0])
 
     assert +in_vain == {"committed": 2, "returned": 1, "unknown": 1}
-    assert +in_spite == {"committed": 2, "returned": 1, "unknown": 1, "unknown in spite of a listing": 1}
+    assert +in_spite == {"committed": 2, "returned": 1, "unknown": 1, "unknown despite a listing": 1}
     assert +lost == {"committed": 1, "raised": 1, "lost": 1}

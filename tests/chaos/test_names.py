@@ -1,4 +1,4 @@
-"""Names that do not resolve: for good, and for a while."""
+"""Tests names that do not resolve, for good or for a while."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_name_that_nobody_knows_is_asked_for_again_and_then_said_plainly(name):
+async def test_a_name_that_does_not_exist_is_retried_and_then_an_error_that_was_not_sent(name):
     events = []
 
     async with Client("vps_test", base_url="https://x.invalid", retry=QUICK, on_event=events.append) as client:
@@ -35,10 +35,10 @@ async def test_a_name_that_nobody_knows_is_asked_for_again_and_then_said_plainly
     assert len(failed) == (POLL.failures if name == "wait" else QUICK.attempts - 1)
 
 
-# uvloop asks the C library by itself, where nothing can be put in its place.
+# uvloop calls the C library directly, where the test cannot replace the function.
 @pytest.mark.parametrize("anyio_backend", [BACKENDS["asyncio"], BACKENDS["trio"]], ids=["asyncio", "trio"])
 async def test_a_name_that_resolves_after_a_while_is_reached(monkeypatch):
-    """A create, which was not sent before: once, then."""
+    """The create was not sent before. It is then sent once."""
     real, failures = socket.getaddrinfo, iter(range(3))
 
     def resolve(host, *arguments, **options):

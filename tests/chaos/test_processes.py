@@ -1,4 +1,7 @@
-"""Forks in the middle of calls, and clients in two threads. `tests/test_lifetime.py` shows an idle client forked."""
+"""Tests forks in the middle of calls, and clients in two threads.
+
+`tests/test_lifetime.py` forks an idle client.
+"""
 
 from __future__ import annotations
 
@@ -65,14 +68,14 @@ anyio.run(main, sys.argv[2], backend="trio" if backend == "trio" else "asyncio",
 
 
 @pytest.mark.parametrize("backend", INSTALLED)
-def test_a_fork_while_calls_are_on_the_wire_leaves_them_to_the_parent(backend):
-    """The child is told that it cannot use its copy of the client, and closes it; the parent's five calls end well."""
+def test_a_fork_while_calls_are_running_leaves_them_to_the_parent(backend):
+    """The child cannot use its copy of the client. The parent's five calls succeed."""
     with RawServer() as server:
-        limiter, arrived = server.gate(), server.gate()
-        answer = hold(json(200, detail(7)), limiter)
-        server.answer("GET", "/servers/7/", [*[answer] * 4, after(arrived.open, answer)])
+        responses_open, arrived = server.gate(), server.gate()
+        response = hold(json(200, detail(7)), responses_open)
+        server.answer("GET", "/servers/7/", [*[response] * 4, after(arrived.open, response)])
         server.answer("GET", "/arrived/", hold(json(200, {}), arrived))
-        server.answer("GET", "/open/", after(limiter.open, json(200, {})))
+        server.answer("GET", "/open/", after(responses_open.open, json(200, {})))
 
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", FORKED, backend, server.base_url],
@@ -90,7 +93,7 @@ def test_a_fork_while_calls_are_on_the_wire_leaves_them_to_the_parent(backend):
 @pytest.mark.parametrize("second", INSTALLED)
 @pytest.mark.parametrize("first", INSTALLED)
 def test_two_loops_in_two_threads_each_with_a_client_do_not_disturb_one_another(first, second):
-    """Fleets at one API at the same time; and each is told that the other's client is not for its loop."""
+    """Both run fleets on one API, and neither can use the other's client."""
     sandbox = Sandbox()
     witness = Witness(sandbox, max_connections=4)
     clients: dict[str, Client] = {}
@@ -115,7 +118,7 @@ def test_two_loops_in_two_threads_each_with_a_client_do_not_disturb_one_another(
     def run(runner: str, *arguments: Any) -> None:
         try:
             RUNNERS[runner](story, *arguments)
-        except BaseException as error:  # noqa: BLE001 - raised below, in the test's own thread
+        except BaseException as error:  # noqa: BLE001 - asserted below, in the thread of the test
             failed.append(error)
             both.abort()
 

@@ -1,6 +1,6 @@
-"""The API's process is killed and started again in the middle of waits, a fleet and creates: all of them end well.
+"""Tests that waits, a fleet and creates survive a restart of the API's process.
 
-The sandbox is served by a process of its own, at a port that stays, and keeps its account in a file.
+A process of its own serves the sandbox, always on the same port, and keeps the account in a file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LONG_ENOUGH = 60.0
 
 @attrs.define(eq=False)
 class Served:
-    """`python -m vpsorg_async.sandbox` at one port, again and again."""
+    """Runs `python -m vpsorg_async.sandbox` on one port, again and again."""
 
     port: int
     state: Any
@@ -41,7 +41,7 @@ class Served:
         return f"http://127.0.0.1:{self.port}/api/v1"
 
     def start(self) -> None:
-        """Begin, and return when it answers: it says its base URL then."""
+        """Start it, and return when it serves: it prints its base URL then."""
         options = ["--port", str(self.port), "--speed", str(SPEED), "--state", str(self.state), "--servers", "3"]
         command = [sys.executable, "-W", "error", "-m", "vpsorg_async.sandbox", *options]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -49,7 +49,7 @@ class Served:
         assert self._process.stdout.readline().strip() == self.base_url
 
     def kill(self) -> None:
-        """End it as the kernel does when memory is short: nothing is said goodbye to."""
+        """Kill it as the kernel does when memory is short: no connection is closed in order."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -68,7 +68,7 @@ def served(tmp_path: Any) -> Iterator[Served]:
 
 @attrs.define(eq=False)
 class Story:
-    """What goes on while the API dies, and how it ended."""
+    """The operations that run while the API is down, and their results."""
 
     client: Client
     ids: list[int | str]
@@ -80,7 +80,7 @@ class Story:
         self.ended["wait"] = await wait
 
     async def stop_the_others(self) -> None:
-        """Each with more patience than a fleet's own waits have: a busy machine takes long to start the API."""
+        """Stop the other servers, with long waits: a busy machine starts the API slowly."""
 
         async def stop(server_id: int | str) -> Any:
             await self.client.servers.stop(server_id)
@@ -93,7 +93,7 @@ class Story:
         self.ended["creates"] = await self.client.fleet.create(specs, wait=False, at_once=1, timeout=6.0)
 
     async def watch(self, base_url: str) -> None:
-        """With a client of its own: looks are shared, and the waits' fail ten times a second."""
+        """Watch with a separate client: the polls of the waits fail ten times a second."""
         async with Client("vps_sandbox", base_url=base_url, retry=PATIENT) as client:
             async for change in client.servers.watch(self.ids[1:2], interval=5.0):
                 if change.after is not None and change.after.status == "stopped":
@@ -101,8 +101,8 @@ class Story:
                     return
 
 
-async def test_waits_a_fleet_a_watch_and_creates_outlive_the_death_of_the_api(served):
-    """Killed while a reboot, a fleet of stops and creates are under way; back once a look has failed."""
+async def test_waits_a_fleet_a_watch_and_creates_survive_a_restart_of_the_api(served):
+    """The API is killed while all of them run, and is back after a poll has failed."""
     seen: list[str] = []
     accepted, missed = anyio.Event(), anyio.Event()
 
@@ -132,7 +132,7 @@ async def test_waits_a_fleet_a_watch_and_creates_outlive_the_death_of_the_api(se
     assert story.ended["wait"].status == "active"
     assert [outcome.state for outcome in story.ended["fleet"]] == ["succeeded", "succeeded"]
     assert "watch" in story.ended
-    # What was asked when retries were used up was not made; what was on the wire may be unknown.
+    # A create without retries left was not executed. A create that was being sent may be unknown.
     creates = story.ended["creates"]
     assert len(set(names)) == len(names)
     assert {outcome.item.name for outcome in creates.succeeded} <= set(names)
@@ -142,8 +142,8 @@ async def test_waits_a_fleet_a_watch_and_creates_outlive_the_death_of_the_api(se
     assert not any(outcome.error.sent for outcome in creates.failed)
 
 
-async def test_an_api_that_stays_away_ends_a_wait_with_the_reason(served):
-    """The policy's failures in a row, and not the wait's deadline."""
+async def test_an_api_that_stays_down_ends_a_wait_with_the_connection_error(served):
+    """The policy's failures in a row end the wait, and not its deadline."""
     async with Client("vps_sandbox", base_url=served.base_url, retry=RetryPolicy.none()) as client:
         [first, *_] = await client.servers.list()
         served.kill()

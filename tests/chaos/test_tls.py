@@ -1,6 +1,6 @@
-"""TLS that does not come about: certificates that do not verify, and handshakes that are cut at any byte.
+"""Tests certificates that do not verify, and handshakes that are cut at any byte.
 
-`tests/request/test_retry_transport.py` shows get and create for three of the certificates.
+`tests/request/test_retry_transport.py` tests get and create for three of the certificates.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import attrs
 import pytest
 import trustme
 
-from tests.chaos.forwarder import SPARED, Fate, Forwarder
+from tests.chaos.forwarder import NEVER_CUT, CutAt, Forwarder
 from tests.helpers_api import QUICK, SPEC, FakeAPI, VirtualClock
 from tests.rawserver import LoopThread, Peer, RawServer, _server_context, certificates
 from vpsorg_async import APIConnectionError, Client, OutcomeUnknownError
@@ -46,7 +46,7 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
 
 @functools.cache
 def contexts() -> dict[str, ssl.SSLContext]:
-    """Return a server's context for each way in which a certificate can be wrong."""
+    """Return a server's TLS context for each kind of wrong certificate."""
     itself = trustme.CA()
     self_signed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with itself.cert_pem.tempfile() as certificate, itself.private_key_pem.tempfile() as key:
@@ -77,20 +77,20 @@ WHICH = ("expired", "of another host", "of an unknown authority", "self-signed",
 @pytest.mark.parametrize("which", WHICH)
 async def test_a_certificate_that_does_not_verify_ends_every_call_at_once_and_unsent(which):
     trust = _trusted()[1] if which == "not yet valid" else certificates().trust
-    for name, ask in CALLS.items():
+    for name, call in CALLS.items():
         with RawServer(tls=contexts()[which]) as server, Forwarder(server.port, tap=True) as tap:
             base_url = tap.instead_of(server.base_url)
 
             async with Client(TOKEN, base_url=base_url, ssl_context=trust, retry=QUICK) as client:
                 with pytest.raises(APIConnectionError, match="the server's certificate does not verify: ") as caught:
-                    await ask(client)
+                    await call(client)
 
             assert (caught.value.sent, server.requests, tap.connections_total) == (False, [], 1), name
-            assert tap.heard
-            assert TOKEN.encode() not in bytes(tap.heard)
+            assert tap.received
+            assert TOKEN.encode() not in bytes(tap.received)
 
 
-async def test_a_certificate_that_is_replaced_by_a_good_one_lets_the_next_call_through():
+async def test_after_a_good_certificate_replaces_a_bad_one_the_next_call_succeeds():
     with RawServer(tls=certificates().valid) as good, RawServer(tls=certificates().expired) as bad:
         FakeAPI(good).add()
         with Forwarder(bad.port) as forwarder:
@@ -107,16 +107,16 @@ async def test_a_certificate_that_is_replaced_by_a_good_one_lets_the_next_call_t
 
 @attrs.define
 class Script:
-    """The fates of connections, one after another; when it is over, all are spared."""
+    """The cuts of connections, one after another. Later connections are not cut."""
 
-    fates: list[Fate] = attrs.field(factory=list)
+    cuts: list[CutAt] = attrs.field(factory=list)
 
-    def __call__(self) -> Fate:
-        return self.fates.pop(0) if self.fates else SPARED
+    def __call__(self) -> CutAt:
+        return self.cuts.pop(0) if self.cuts else NEVER_CUT
 
 
 async def flights(server: RawServer) -> tuple[int, int]:
-    """Return how many bytes each side sends in a handshake, and what TLS sends behind it."""
+    """Return the numbers of bytes that each side sends in a handshake and behind it."""
     with Forwarder(server.port, tap=True) as tap:
         context = certificates().trust
         stream = await anyio.connect_tcp(
@@ -125,14 +125,14 @@ async def flights(server: RawServer) -> tuple[int, int]:
         await tap.until(lambda: tap.connections_open == 1)
         await stream.aclose()
         await tap.until(lambda: tap.connections_open == 0)
-    return len(tap.heard), tap.told
+    return len(tap.received), tap.bytes_returned
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 async def test_a_create_whose_handshake_is_cut_at_any_byte_is_made_once(direction, places):
-    """Before the handshake is over nothing was sent, so it is tried again; behind that it is looked for.
+    """A create is retried if the handshake was not over, and is reconciled otherwise.
 
-    The half of the bytes is certainly before.
+    The first half of the bytes is certainly before the end of the handshake.
     """
     script = Script()
     with RawServer(tls=certificates().valid) as server, Forwarder(server.port, script) as forwarder:
@@ -143,7 +143,7 @@ async def test_a_create_whose_handshake_is_cut_at_any_byte_is_made_once(directio
             api.servers.clear()
             api.created.clear()
             server.requests.clear()
-            script.fates = [Fate(**{direction: at}, reset=reset)]
+            script.cuts = [CutAt(**{direction: at}, reset=reset)]
             pool = ConnectionPool(lambda: certificates().trust)
             client = Client._over(pool, VirtualClock(), token=TOKEN, base_url=base_url, retry=QUICK, timeout=5)
 
@@ -158,8 +158,8 @@ async def test_a_create_whose_handshake_is_cut_at_any_byte_is_made_once(directio
             assert len(server.requests_to("POST")) <= 1, at
 
 
-class HangsUpAfterOneFlight(LoopThread):
-    """Passes a client's hello on, and the answer back, and resets the connection in the same breath."""
+class ResetsAfterOneFlight(LoopThread):
+    """Forwards a client's hello and the reply, and resets the connection at once."""
 
     def __init__(self, port: int) -> None:
         super().__init__()
@@ -174,9 +174,9 @@ class HangsUpAfterOneFlight(LoopThread):
             peer.close(reset=True)
 
 
-async def test_a_reset_that_comes_with_the_last_byte_of_the_handshake_is_a_connection_lost():
-    """A busy loop finds both at once: with the handshake done, the connection is there no more."""
-    with RawServer(tls=certificates().valid) as server, HangsUpAfterOneFlight(server.port) as between:
+async def test_a_reset_with_the_last_byte_of_the_handshake_is_a_connection_error():
+    """A busy event loop sees both at once: when the handshake is done, the connection is gone."""
+    with RawServer(tls=certificates().valid) as server, ResetsAfterOneFlight(server.port) as between:
         base_url = server.base_url.replace(f":{server.port}/", f":{between.port}/")
 
         client = Client(TOKEN, base_url=base_url, ssl_context=certificates().trust, retry=QUICK)
@@ -191,5 +191,5 @@ async def test_a_reset_that_comes_with_the_last_byte_of_the_handshake_is_a_conne
 
 async def keep_busy() -> None:
     while True:
-        time.sleep(0.005)  # noqa: ASYNC251 - in the way of everything else
+        time.sleep(0.005)  # noqa: ASYNC251 - blocks the event loop on purpose
         await anyio.lowlevel.checkpoint()

@@ -1,4 +1,4 @@
-"""What arrives at a sandbox, and what callers are told, as the record that the invariants are checked over."""
+"""Records the requests that arrive at a sandbox and the results that callers get."""
 
 from __future__ import annotations
 
@@ -32,34 +32,35 @@ if TYPE_CHECKING:
 
 HEADER = "X-Call"
 CALL: ContextVar[str] = ContextVar("CALL", default="")
-"""Whose the requests of this task are; tasks that it begins inherit it."""
+"""The call of this task's requests. Tasks that it starts inherit it."""
 
+_TOO_SLOW = ("no answer within", "no response within")
 _KEEP_FROM_ARRIVING = (_kinds.Delay, _kinds.Drip, _kinds.Hang, _kinds.Drop, _kinds.Cut)
 
 
 async def mark(request: httpx.Request) -> None:
-    """Say whose *request* is: an event hook of httpx, above the retries."""
+    """Put the id of the call on *request*. An event hook of httpx, above the retries."""
     request.headers[HEADER] = CALL.get()
 
 
 @attrs.frozen
 class _Arrival:
-    """A request that the app was given: its place in `Sandbox.calls`, and what is not told there."""
+    """A request that reached the app: its index in `Sandbox.calls`, and further facts."""
 
     index: int
     call: str
     origin: str
     token: bool
-    # Whether a gateway in front of the API answered in its place, when all was done.
+    # Whether a gateway in front of the API replaced the response, after the request was executed.
     replaced: bool = False
 
 
 class Witness:
-    """Stands before a sandbox's app, and beside a client of it.
+    """Stands in front of a sandbox's app, and records the calls of its client.
 
     Attributes:
-        closed_at: when the client was closed and nothing of it was under way any more; see `Record`.
-        gateway_fails: the share of requests that are carried out and answered 502 all the same.
+        closed_at: the time at which the client was closed and all of its requests had arrived; see `Record`.
+        gateway_fails: the share of requests that are executed and still get a 502.
     """
 
     def __init__(self, sandbox: Sandbox, *, max_connections: int, seed: int = 0) -> None:
@@ -77,7 +78,7 @@ class Witness:
 
     async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Any) -> None:
         headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
-        # On a socket what arrives has come to this origin; in-process every URL does.
+        # On a socket, every request has come to this origin. In-process, requests for every URL arrive here.
         host = "api" if CONNECTION in scope["state"] else scope["server"][0]
         arrival = _Arrival(
             index=-1,
@@ -86,45 +87,45 @@ class Witness:
             token="authorization" in headers,
         )
 
-        async def receive_and_note() -> Any:
+        async def receive_and_record() -> Any:
             nonlocal arrival
             message = await receive()
             if message["type"] == "http.request" and not message.get("more_body") and arrival.index < 0:
-                # The sandbox acts on it before anything else can happen in its event loop.
+                # The sandbox handles it before anything else can happen in its event loop.
                 arrival = attrs.evolve(arrival, index=len(self._sandbox._backend.calls))
                 self._arrivals.append(arrival)
             return message
 
         if self._chance.random() >= self.gateway_fails:
-            await self._app(scope, receive_and_note, send)
+            await self._app(scope, receive_and_record, send)
             return
-        answered: list[Any] = []
+        messages: list[Any] = []
 
         async def keep(message: Any) -> None:
-            answered.append(message)
+            messages.append(message)
 
-        await self._app(scope, receive_and_note, keep)
-        # What a fault of the sandbox has done to the answer stays.
-        if answered:
+        await self._app(scope, receive_and_record, keep)
+        # A fault of the sandbox may have dropped the response. It stays dropped.
+        if messages:
             self._arrivals[self._arrivals.index(arrival)] = attrs.evolve(arrival, replaced=True)
             await send({"type": "http.response.start", "status": 502, "headers": []})
             await send({"type": "http.response.body", "body": b""})
 
     def now(self) -> float:
-        """Return the sandbox's seconds."""
+        """Return the sandbox's time in seconds."""
         return self._sandbox._backend.clock.now()
 
-    def listen_to(self, client: Client) -> None:
-        """Let *client* say whose its requests are."""
+    def mark_requests_of(self, client: Client) -> None:
+        """Let *client* name the call of each of its requests."""
         client.http.event_hooks = {"request": [mark]}
 
     def on_event(self, event: Event) -> None:
-        """Note whose try was given up for taking too long."""
-        if event.name == "call.retry" and str(event.fields["reason"]).startswith("no response within"):
+        """Record that an attempt of a call was given up because it was too slow."""
+        if event.name == "call.retry" and str(event.fields["reason"]).startswith(_TOO_SLOW):
             self._change(CALL.get(), slow=True)
 
     def begin(self, kind: str, at: float, *, name: str = "") -> str:
-        """Return the id of a call that begins now, in this task."""
+        """Record that a call begins now in this task, and return its id."""
         call = str(next(self._numbers))
         self._told[call] = Told(call=call, kind=kind, name=name, began=at, end="running")
         CALL.set(call)
@@ -132,7 +133,7 @@ class Witness:
 
     @property
     def current(self) -> str:
-        """The call that this task has begun last."""
+        """The call that this task began last."""
         return CALL.get()
 
     def is_running(self, call: str) -> bool:
@@ -149,7 +150,7 @@ class Witness:
         self._change(call, end="cancelled")
 
     def reported(self, call: str, outcomes: Sequence[Outcome]) -> None:
-        """Note what a fleet's report says of each of its creates."""
+        """Record the outcome of each create in a fleet's report."""
         for outcome in outcomes:
             told = Told(call=call, kind="create", name=outcome.item.name, began=self._told[call].began)
             if outcome.server is not None:
@@ -157,7 +158,7 @@ class Witness:
             elif outcome.state == "skipped":
                 told = attrs.evolve(told, end="raised", error="skipped")
             elif outcome.state == "unknown" or outcome.error is None:
-                # Cancelled on the wire, or with an error that says so: both are "unknown" to a fleet.
+                # A fleet's "unknown" is an OutcomeUnknownError, or a cancel while the request was being sent.
                 end = "raised" if _name(outcome.error) == "OutcomeUnknownError" else "cancelled"
                 told = attrs.evolve(told, end=end, error=_name(outcome.error))
             else:
@@ -170,20 +171,20 @@ class Witness:
 
     @property
     def ends(self) -> Counter[str]:
-        """How many calls have ended how."""
+        """The number of calls for each end."""
         return Counter(told.end for told in self._told.values())
 
     @property
-    def struck(self) -> Counter[str]:
-        """How many faults of each kind have struck."""
-        counts = Counter(stage_of(strike.fault) for strike in self._sandbox.faults.log)
-        return counts + Counter({"502 after all": sum(arrival.replaced for arrival in self._arrivals)})
+    def applied(self) -> Counter[str]:
+        """The number of requests to which each kind of fault was applied."""
+        counts = Counter(stage_of(entry.fault) for entry in self._sandbox.faults.log)
+        return counts + Counter({"502 after execution": sum(arrival.replaced for arrival in self._arrivals)})
 
     def record(self, forwarder: Forwarder | None = None, elsewhere: RawServer | None = None) -> Record:
-        """Return the record of all that has been: here, on the way here, and at another origin."""
+        """Return the record of everything so far: here, on the way here, and at another origin."""
         by_call: dict[int, list[Fault]] = defaultdict(list)
-        for strike in self._sandbox.faults.log:
-            by_call[id(strike.call)].append(strike.fault)
+        for entry in self._sandbox.faults.log:
+            by_call[id(entry.call)].append(entry.fault)
         cut = set() if forwarder is None else forwarder.calls_cut
         ids = self._ids_made()
         calls = self._sandbox.calls
@@ -207,14 +208,17 @@ class Witness:
         )
 
     def _named(self, part: Request, number: int) -> Request:
-        """Return *part* with the name that its create asks for; of several in a fleet, which one cannot be told."""
+        """Return *part* with the name of its create, or a made-up name.
+
+        The name of one of several creates of a fleet is not known.
+        """
         if part.name or (part.method, part.path) != ("POST", "/servers/"):
             return part
         told = self._told.get(part.call)
         return attrs.evolve(part, name=told.name if told is not None and told.name else f"part {number}")
 
     def _ids_made(self) -> dict[str, list[int]]:
-        """Return the ids of the servers made under each name, in the order in which they were."""
+        """Return the ids of the servers made under each name, in order of creation."""
         ids = defaultdict(list)
         for event in self._sandbox._backend.accounts[0].log:
             if event.kind == "created":
@@ -230,7 +234,7 @@ def _request(arrival: _Arrival, call: Any, faults: Sequence[Fault]) -> Request:
     return Request(
         call=arrival.call,
         method=call.method,
-        # Pages of a list are asked for one by one.
+        # Each page of a list is a request of its own.
         path=call.path + (f"?{call.query['page']}" if call.query.get("page", "1") != "1" else ""),
         name=(call.json or {}).get("name", "") if is_create else "",
         at=call.at,

@@ -7,7 +7,7 @@ import pytest
 
 from vpsorg_async import APIConnectionError, APITimeoutError, ConfigurationError, ResponseError
 from vpsorg_async._polling.failures import concerns_the_list_alone, ends_a_wait, requested_pause
-from vpsorg_async._request.codec import error_from
+from vpsorg_async._request.error_responses import error_from
 
 
 def answered(status, retry_after=None):

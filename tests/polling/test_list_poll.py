@@ -33,9 +33,11 @@ def reading_of(client):
 async def test_all_pages_are_read_once():
     transport = Scripted(paged())
     async with scripted_client_of(transport) as client:
-        reading = reading_of(client)
+        reading, failures = reading_of(client), []
+        while not reading.ended:
+            failures.append(await reading.read())
 
-        assert await reading.read() is None
+        assert set(failures) == {None}
         assert [[server.id for server in one.servers] for one in reading.pages] == [[2, 3], [4, 5], [6, 7]]
         assert len(transport.asked) == 3
 
@@ -45,13 +47,11 @@ async def test_after_a_refusal_it_goes_on_behind_the_pages_that_were_read():
     async with scripted_client_of(transport) as client:
         reading = reading_of(client)
 
-        first = await reading.read()
-        read = len(reading.new_pages)
-        second = await reading.read()
-        while second is not None:
-            second = await reading.read()
+        first, refused = await reading.read(), await reading.read()
+        read = len(reading.take_new_pages())
+        while not reading.ended:
+            await reading.read()
 
-        assert type(first) is RateLimitError
-        assert read == 1
+        assert (first, type(refused), read) == (None, RateLimitError, 1)
         assert [server.id for one in reading.pages for server in one.servers] == [2, 3, 4, 5, 6, 7]
         assert [path for _, path in transport.asked].count("/servers/") == 1

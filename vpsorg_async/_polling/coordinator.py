@@ -3,9 +3,9 @@
 There is no background task: the tasks of the waits and watches do the work while they wait for news. One of them
 *leads*: it keeps the time for all. Some *run* polls: they make the requests. The others sleep until there is news.
 
-Running a poll is apart from waiting for news. A task that runs a poll ends it, whatever news there is meanwhile. If
-the task is cancelled or its deadline passes, it hands the poll on to another task, with the pages that were read.
-Between two awaits, plain functions decide who does what.
+Running a poll is apart from waiting for news. News for a task that runs a poll abandons no request. A task that is done
+hands a list on to another task between two requests; one that is cancelled, or whose deadline passes, hands it on at
+once. The pages that were read stay. Between two awaits, plain functions decide who does what.
 """
 
 from __future__ import annotations
@@ -258,10 +258,18 @@ class Coordinator:
         if poll.number < 0:
             self._begun += 1
             poll.number, poll.began = self._begun, self._clock.now()
-        if poll.key is None:
-            failure, servers, requests = await self._run_list(poll)
-        else:
+        failure: VPSError | None
+        if poll.key is not None:
             failure, servers, requests = await self._run_get(poll, poll.key), 1, 1
+        else:
+            if poll not in self._lists:
+                self._lists[poll] = ListPoll(self._pager, self._options, known=self._delivery.known)
+            reading = self._lists[poll]
+            failure = await self._read_list(poll, reading)
+            if failure is None and not reading.ended:
+                # `_run_polls` hands it on.
+                return
+            servers, requests = await self._end_list(poll, reading, failure), max(1, len(reading.pages))
         if isinstance(failure, RateLimitError):
             self._pause_all(failure)
         self._schedule.ended(poll)
@@ -287,26 +295,34 @@ class Coordinator:
         self._delivery.observed(poll, key, observation)
         return None
 
-    async def _run_list(self, poll: Poll) -> tuple[VPSError | None, int, int]:
-        """Read the list and hand out what it shows. Return its failure, and the numbers of servers and requests.
+    async def _read_list(self, poll: Poll, reading: ListPoll) -> VPSError | None:
+        """Read the list to its end, and return how that failed, or `None`.
+
+        A task that has news by then, or is done, stops between two requests if another task is free to go on.
 
         After a 429 whose pause everybody has time for, reading goes on where it was refused. The servers that were
         read by then are handed out before the pause.
         """
-        reading = self._lists.get(poll)
-        if reading is None:
-            reading = self._lists[poll] = ListPoll(self._pager, self._options, known=self._delivery.known)
-        while isinstance(failure := await reading.read(), RateLimitError):
-            if not (reading.new_pages and self._have_time_for(failure)):
+        while not reading.ended:
+            failure = await reading.read()
+            if failure is not None:
+                new = reading.take_new_pages()
+                if not (isinstance(failure, RateLimitError) and new and self._have_time_for(failure)):
+                    return failure
+                await self._hand_out(poll, new)
+            if self._attending[poll.runner].subscriber.has_news and self._schedule.leader() is not None:
                 break
-            await self._hand_out(poll, reading.new_pages)
+        return None
+
+    async def _end_list(self, poll: Poll, reading: ListPoll, failure: VPSError | None) -> int:
+        """Hand out what a list has shown and how it ended. Return the number of servers that it showed."""
         shown, doubtful = await self._hand_out(poll, reading.pages)
         for subscriptions in slices(self._delivery.concerned_by_list(poll, failure)):
             self._delivery.list_ended(poll, subscriptions, failure, shown, doubtful)
             if subscriptions[SLICE - 1 :]:
                 await self._clock.sleep(0)
         del self._lists[poll]
-        return failure, len(shown), max(1, len(reading.pages))
+        return len(shown)
 
     async def _hand_out(self, poll: Poll, pages: Sequence[PageRead]) -> tuple[set[str], set[str]]:
         """Hand out the servers on *pages*. Return the ids of all, and of those that a GET has called gone.

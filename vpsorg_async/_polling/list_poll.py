@@ -1,4 +1,4 @@
-"""Reads the list for a poll, and keeps the pages that were read when another task goes on."""
+"""Reads the list for a poll, round after round, and keeps the pages that were read when another task goes on."""
 
 from __future__ import annotations
 
@@ -15,28 +15,33 @@ if TYPE_CHECKING:
 
 
 class ListPoll:
-    """One reading of the whole list. A `read` that failed or was cancelled may be followed by another one."""
+    """One reading of the whole list. A `read` that failed or was cancelled may be followed by another one.
+
+    Attributes:
+        pages: the pages that were read so far.
+        ended: whether these are all.
+    """
 
     def __init__(self, pager: Pager, options: CallOptions, *, known: Known) -> None:
         self.pages: list[PageRead] = []
-        # Pages that the last `read` has added begin here.
-        self._read_before = 0
+        self.ended = False
+        self._taken = 0
         # A list that changes while it is read is not read again: the next poll reads it.
         self._listing = Listing(pager, {}, options, skip_invalid=True, on_page=self.pages.append, passes=1, known=known)
 
     async def read(self) -> VPSError | None:
-        """Request the pages that are missing, and return how that failed, or `None`.
+        """Request the next pages. Return how that failed, or `None`.
 
         Cancellation: the pages that have come are kept.
         """
-        self._read_before = len(self.pages)
         try:
-            await self._listing.read_all()
+            self.ended = not await self._listing.read_more()
         except VPSError as error:
             return error
         return None
 
-    @property
-    def new_pages(self) -> list[PageRead]:
-        """The pages that the last `read` has added."""
-        return self.pages[self._read_before :]
+    def take_new_pages(self) -> list[PageRead]:
+        """Return the pages that were read since this was last called."""
+        new = self.pages[self._taken :]
+        self._taken = len(self.pages)
+        return new
