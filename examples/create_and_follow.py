@@ -1,6 +1,6 @@
-"""Create a server, print each status as it is seen, and delete it again whatever happens.
+"""Create a server, print each status, and delete the server in any case.
 
-Run it with VPS_API_TOKEN set; with VPS_API_URL set to a served sandbox it costs nothing:
+VPS_API_TOKEN must be set. On a served sandbox, the example costs nothing:
 
     python -m vpsorg_async.sandbox --port 8800 --speed 60 --token vps_sandbox
     VPS_API_URL=http://127.0.0.1:8800/api/v1 VPS_API_TOKEN=vps_sandbox python examples/create_and_follow.py
@@ -23,11 +23,11 @@ async def main() -> None:
         try:
             server = await server.wait_until(status="active", poll=PollPolicy(minimum=0.5), on_change=show)
         except WaitError as error:
-            print("it did not come up:", error)
+            print("it is not active:", error)
         finally:
             await server.delete()
             await server.wait_until_deleted()
-            print("and it is gone")
+            print("it is deleted")
 
 
 asyncio.run(main())

@@ -1,7 +1,8 @@
-"""Interrupt a fleet with Ctrl-C, and know what became of every server all the same.
+"""Interrupt a fleet with Ctrl-C, and print the state of every server.
 
-`run.report` tells at any time what is known: what has ended; what the API had accepted; what was on the wire, so that
-nobody knows whether it was carried out; what was never begun. Runs on asyncio, or on trio if that is its argument:
+The example reboots every running server. `run.report` has an outcome for each server at any time: it ended, it was
+never begun, or it is unknown, because its reboot was in progress. VPS_API_TOKEN must be set. The example runs on
+asyncio, or on trio:
 
     python examples/interruptible_fleet.py trio
 """
@@ -28,6 +29,6 @@ interrupted = False
 try:
     anyio.run(main, backend="".join(sys.argv[1:2]) or "asyncio")
 except* KeyboardInterrupt:
-    # As a shell has it: 128 and the number of the signal.
+    # The exit status of a shell: 128 and the number of the signal.
     interrupted = True
 sys.exit(130 if interrupted else 0)

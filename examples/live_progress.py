@@ -1,7 +1,7 @@
-"""Show how a fleet gets on, live: `progress=` moves a bar, and `on_outcome=` writes a line above it for a failure.
+"""Show the progress of a fleet: `progress=` moves a bar, and `on_outcome=` prints a line for each failure.
 
-It reboots every running server. Run it with VPS_API_TOKEN set, and with VPS_API_URL set to a served sandbox to try it.
-The bar is rich's: pip install rich
+The example reboots every running server. VPS_API_TOKEN must be set. To try it, set VPS_API_URL to a served sandbox.
+The bar needs rich: pip install rich
 """
 
 from __future__ import annotations

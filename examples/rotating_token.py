@@ -1,6 +1,7 @@
-"""Give the client a token that is asked for before each try, and listen to what happens inside.
+"""Pass a function that returns the token, and print the retries and pauses.
 
-The callable may be plain or async; here it reads a file that another program renews.
+The client calls the function before each attempt. It may be plain or async. Here it reads a file that another program
+may renew. VPS_API_TOKEN must be set.
 """
 
 from __future__ import annotations

@@ -1,11 +1,15 @@
-"""The README's examples run as they are printed, against the sandbox; its two commands are where they belong."""
+"""The examples of the README and of docs/ run as they are printed, against the sandbox. Every link leads to a file."""
 
 from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -14,14 +18,31 @@ from vpsorg_async.sandbox import Sandbox
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
 COMMANDS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-SCRIPTS = [example for example in EXAMPLES if "asyncio.run(" in example]
+TERMINALS = re.findall(r"^```bash\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def _examples(name, page):
+    """Yield each Python example of a page, with the page and the heading above it as the id."""
+    for found in re.finditer(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        headings = re.findall(r"^#+ (.+)$", page[: found.start()], re.MULTILINE)
+        yield pytest.param(found[1], id=f"{name}: {headings[-1]}")
+
+
+EXAMPLES = [example for name, page in PAGES.items() for example in _examples(name, page)]
+SCRIPTS = [example for example in EXAMPLES if "asyncio.run(" in example.values[0]]
 TESTS = [example for example in EXAMPLES if example not in SCRIPTS]
-TITLES = [re.findall(r"^## (.+)$", README.split(example)[0], re.MULTILINE)[-1] for example in SCRIPTS]
+LINKS = [
+    (name, link) for name, page in PAGES.items() for link in dict.fromkeys(LINK.findall(page)) if "://" not in link
+]
 
 
-@pytest.mark.parametrize("example", SCRIPTS, ids=TITLES)
+@pytest.mark.parametrize("example", SCRIPTS)
 def test_an_example_runs_as_it_is_printed(example):
     """A fresh interpreter is given the text between the fences, and the sandbox in place of the API."""
     with Sandbox().serve(speed=600) as base_url:
@@ -57,3 +78,61 @@ def test_the_first_two_commands_run_the_demo_and_the_tests():
     assert demo.endswith("-m vpsorg_async demo\n")
     assert tests.endswith("-m pytest -n auto\n")
     assert README.index(tests) < README.index("\n## ")
+
+
+def test_the_readme_is_read_in_a_minute():
+    assert README.count("\n") <= 130
+
+
+def test_the_first_example_runs_on_a_served_sandbox_as_the_readme_says(tmp_path):
+    """Both terminals' commands run as they are printed, on a free port instead of 8800."""
+    package, extra, serve, run = TERMINALS
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    (tmp_path / "first.py").write_text(EXAMPLES[0].values[0], encoding="utf-8")
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
+
+    def terminal(commands, **options):
+        text = commands.replace("8800", port)
+        return subprocess.Popen(["bash", "-euc", text], cwd=tmp_path, env=environment, text=True, **options)
+
+    with terminal(f"exec {serve}", stdout=subprocess.PIPE) as sandbox:
+        try:
+            assert f"http://127.0.0.1:{port}/api/v1" in sandbox.stdout.readline()
+            with terminal(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as second:
+                out, err = second.communicate(timeout=60)
+        finally:
+            sandbox.terminate()
+
+    assert (package, extra) == ("pip install vpsorg-async\n", "pip install 'vpsorg-async[sandbox]'\n")
+    assert (second.returncode, err) == (0, "")
+    assert "web-01 is active" in out
+
+
+@pytest.mark.parametrize(("name", "link"), LINKS, ids=[f"{name}: {link}" for name, link in LINKS])
+def test_a_link_leads_to_a_file_and_a_heading_that_are_there(name, link):
+    path, _, anchor = link.partition("#")
+    target = (ROOT / name).parent / path if path else ROOT / name
+
+    assert target.exists()
+    if anchor:
+        headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    linked = {link.partition("#")[0] for link in LINK.findall(README)}
+
+    assert {name for name in PAGES if name != "README.md"} <= linked
+
+
+def test_the_picture_of_a_terminal_is_an_svg_without_outside_parts():
+    picture = ET.parse(ROOT / "docs" / "terminal.svg")
+
+    assert picture.getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    assert "prefers-color-scheme" in "".join(picture.getroot().itertext())
+    assert not [part for part in picture.iter() if any(name.endswith(("href", "src")) for name in part.attrib)]
