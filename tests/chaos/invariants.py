@@ -43,7 +43,7 @@ class Request:
         token: whether it bears the token.
         whole: whether its last byte arrived.
         status: what it was answered with, also if that was lost on its way; 0: nothing, and nothing was done.
-        retry_after: whether the answer has a `Retry-After`.
+        retry_after: whether the response has a `Retry-After`.
         delivered: whether nothing kept the answer from arriving whole.
         spoilt: whether the answer was not the API's own.
         committed: whether the API carried out a change.

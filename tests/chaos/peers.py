@@ -120,7 +120,7 @@ class _ByHand:
         self._between_looks = DEFAULT_POLL.maximum / speed
 
     async def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Return the answer's JSON, `None` for an empty one."""
+        """Return the response's JSON, `None` for an empty one."""
         raise NotImplementedError
 
     async def create(self, name: str) -> Any:

@@ -153,7 +153,7 @@ ON_COMMANDS: dict[str, Make] = {
     "the connection ends, not carried out": _one(Fault.drop, **_ONCE),
     "carried out, then the connection ends": _one(Fault.drop, after_commit=True, **_ONCE),
     "carried out, then the connection ends, twice": _one(Fault.drop, after_commit=True, times=2),
-    "the answer is cut at a random byte": _cut(**_ONCE),
+    "the response is cut at a random byte": _cut(**_ONCE),
     "carried out, never answered": _one(Fault.hang, **_ONCE),
     "answered after the try's time": _one(Fault.delay, 2 * TRY_SECONDS, **_ONCE),
     _DRIPS: _one(Fault.drip, 5, **_ONCE),
