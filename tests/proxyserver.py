@@ -51,7 +51,7 @@ class ProxyServer(LoopThread):
             await self._between(peer, target, b"")
         else:
             place, _, rest = target.removeprefix("http://").partition("/")
-            # One exchange a connection, so that the end of the answer is the end of the connection.
+            # One exchange a connection, so that the end of the response is the end of the connection.
             kept = [line for line in lines if not line.lower().startswith(("proxy-", "connection:"))]
             request = "\r\n".join([f"{method} /{rest} HTTP/1.1", *kept, "Connection: close", "", ""])
             await self._between(peer, place, request.encode("latin-1"))

@@ -54,7 +54,7 @@ class TestOneMoment:
 
     @pytest.mark.parametrize("answer", [hang(), HALF_A_BODY], ids=["waiting for the answer", "in the body"])
     async def test_an_exchange_that_is_cancelled_frees_its_turn_and_closes_its_socket(self, server, answer):
-        """P1: cancelled while the answer is waited for, or in its body."""
+        """P1: cancelled while the response is waited for, or in its body."""
         server.answer("GET", "/servers/8/", answer)
 
         async with client_of(server) as client:

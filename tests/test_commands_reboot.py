@@ -90,7 +90,7 @@ class TestProven:
             done = await client.servers.reboot(7)
 
         assert (done.status, done.server.status) == ("success", "rebooting")
-        assert done.message == "the answer was lost; a look at the server shows that it was carried out"
+        assert done.message == "the response was lost; a look at the server shows that it was carried out"
         assert api.methods == ["POST", "GET"]
 
     @pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
@@ -144,7 +144,7 @@ class TestUnknown:
             error = await self.unknown(client)
 
         assert str(error).startswith(
-            "the answer to the reboot of server 7 was lost; no look proves that it was carried out (POST "
+            "the response to the reboot of server 7 was lost; no look proves that it was carried out (POST "
         )
         assert error.request_summary == "POST /servers/7/reboot/"
         assert api.methods.count("POST") == 1

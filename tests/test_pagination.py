@@ -554,11 +554,11 @@ class TestBareArray:
     @pytest.mark.parametrize(
         ("body", "trouble"),
         [
-            ("null", "the answer is no object nor an array but null"),
-            ("{}", "the answer has no list @ $.results but null"),
-            ('{"results": {}}', "the answer has no list @ $.results but an object"),
-            ('{"results": [], "next": 7}', "the answer has no link @ $.next but a number"),
-            ("<html>", "the answer is HTML"),
+            ("null", "the response is no object nor an array but null"),
+            ("{}", "the response has no list @ $.results but null"),
+            ('{"results": {}}', "the response has no list @ $.results but an object"),
+            ('{"results": [], "next": 7}', "the response has no link @ $.next but a number"),
+            ("<html>", "the response is HTML"),
         ],
     )
     async def test_what_is_no_list_is_an_error(self, server, body, trouble):

@@ -184,7 +184,7 @@ class Commands:
                 if unsettled is not None:
                     done = await _SETTLERS[call.retry_safety](self, unsettled, change, options, state.deadline)
             except StateConflictError:
-                # Refused; and where the attempt before was lost, a look has settled that it was not carried out either.
+                # Refused; and where the attempt before was lost, a GET has settled that it was not carried out either.
                 raise
             except BaseException:
                 # It may be carried out yet: a wait that follows must not take the status from before for its goal.
@@ -222,7 +222,7 @@ class Commands:
         elif found is not None and spec.name in self._doubtful:
             reason = f"{reason}: an earlier create of this name was abandoned, and may have made it"
         self._doubtful.add(spec.name)
-        text = f"the answer to the create of {spec.name!r} was lost; {reason}"
+        text = f"the response to the create of {spec.name!r} was lost; {reason}"
         raise _unknown(text, unsettled, failure, candidates=[*map(bind, latest.servers)])
 
     async def _list(self, spec: ServerSpec, unsettled: UnsettledError, options: CallOptions) -> Candidates:
@@ -254,14 +254,14 @@ class Commands:
             command = Command(name="reboot", began=change.began, answered=began, date=date, baseline=change.baseline)
             if observation.status != TRANSITIONS["reboot"].transitional_status and not updated_by(command, observation):
                 return None
-            message = "the answer was lost; a look at the server shows that it was carried out"
+            message = "the response was lost; a look at the server shows that it was carried out"
             return Decoded(_action(seen.value, message), date)
 
         found, failure = await self._look_until(look, unsettled, options, deadline)
         if found is not None:
             return found
         reason = "the client was closed" if unsettled.closed else "no look proves that it was carried out"
-        text = f"the answer to the reboot of server {change.server_id} was lost; {reason}"
+        text = f"the response to the reboot of server {change.server_id} was lost; {reason}"
         raise _unknown(text, unsettled, failure)
 
     async def _find_switched(

@@ -162,16 +162,16 @@ class Servers:
         """Create a server; it is `provisioning` then, for 2 to 5 minutes.
 
         Raises:
-            OutcomeUnknownError: the answer was lost, and no listing proves what became of it.
+            OutcomeUnknownError: the response was lost, and no listing proves what became of the create.
             BadRequestError: the API refuses the arguments; see `fields`.
             InsufficientCreditsError: the account cannot pay for it.
             ValueError: *name* has a character that names may not have; nothing was sent.
 
         Cancellation: goes through at once. The server may be made all the same: `create.abandoned` is logged.
 
-        Repeats: never, once a byte of the request has left. A lost answer is looked for in the listing.
+        Retries: only while nothing has been sent. After a lost response the SDK looks for the server in the listing.
 
-        Source: API.md, endpoint 2.
+        Source: VPS.org API documentation, 'Create server'.
         """
         spec = ServerSpec(
             name=name,
@@ -199,9 +199,9 @@ class Servers:
             BadRequestError: the API refuses one of them; see `fields`.
             NotFoundError: there is no such server.
 
-        Repeats: when no answer came; twice is the same as once.
+        Retries: when no response arrives; twice is the same as once.
 
-        Source: API.md, endpoint 4.
+        Source: VPS.org API documentation, 'Update server'.
         """
         key = checked_id(server_id)
         call = _endpoints.replace(key, name=name, hostname=hostname, backups_enabled=backups_enabled)
@@ -223,9 +223,9 @@ class Servers:
             BadRequestError: the API refuses one of them; see `fields`.
             NotFoundError: there is no such server.
 
-        Repeats: when no answer came; twice is the same as once.
+        Retries: when no response arrives; twice is the same as once.
 
-        Source: API.md, endpoint 5.
+        Source: VPS.org API documentation, 'Update server'.
         """
         key = checked_id(server_id)
         call = _endpoints.update(key, name=name, hostname=hostname, backups_enabled=backups_enabled)
@@ -235,11 +235,11 @@ class Servers:
         """Delete a server for good.
 
         Raises:
-            NotFoundError: there is no such server, and no lost try of this call deleted it.
+            NotFoundError: there is no such server, and no lost attempt of this call deleted it.
 
-        Repeats: when no answer came; a 404 to the repeat is success.
+        Retries: when no response arrives; a 404 to the repeat is success.
 
-        Source: API.md, endpoint 6.
+        Source: VPS.org API documentation, 'Delete server'.
         """
         await self._context.commands.delete(checked_id(server_id), self._with(timeout))
 
@@ -250,9 +250,9 @@ class Servers:
             StateConflictError: it is not stopped.
             NotFoundError: there is no such server.
 
-        Repeats: when no answer came; a 400 to the repeat is settled by a look.
+        Retries: when no response arrives; a 400 to the repeat is settled by a GET.
 
-        Source: API.md, endpoint 7.
+        Source: VPS.org API documentation, 'Start server'.
         """
         done, change = await self._context.commands.command(checked_id(server_id), "start", self._with(timeout))
         return bind_action(done, _Pending(self, "start", change))
@@ -264,9 +264,9 @@ class Servers:
             StateConflictError: it is not running.
             NotFoundError: there is no such server.
 
-        Repeats: when no answer came; a 400 to the repeat is settled by a look.
+        Retries: when no response arrives; a 400 to the repeat is settled by a GET.
 
-        Source: API.md, endpoint 8.
+        Source: VPS.org API documentation, 'Stop server'.
         """
         done, change = await self._context.commands.command(checked_id(server_id), "stop", self._with(timeout))
         return bind_action(done, _Pending(self, "stop", change))
@@ -275,13 +275,13 @@ class Servers:
         """Reboot a running server; `await action.wait()` until it is back.
 
         Raises:
-            OutcomeUnknownError: the answer was lost, and no look proves that it was carried out.
+            OutcomeUnknownError: the response was lost, and no look at the server proves the reboot.
             StateConflictError: it is not running.
             NotFoundError: there is no such server.
 
-        Repeats: never, once a byte of the request has left.
+        Retries: only while nothing has been sent. After a lost response the SDK looks at the server.
 
-        Source: API.md, endpoint 9.
+        Source: VPS.org API documentation, 'Reboot server'.
         """
         done, change = await self._context.commands.command(checked_id(server_id), "reboot", self._with(timeout))
         return bind_action(done, _Pending(self, "reboot", change))

@@ -172,7 +172,7 @@ class TestErrors:
         """T1: in the body, in the headers, in a place to go to."""
         server.answer("GET", PATH, quoting(status))
 
-        # httpcore's own log of an answer's headers is out of reach: what matters is what we keep.
+        # httpcore's own log of an response's headers is out of reach: what matters is what we keep.
         logging.getLogger("httpcore").setLevel(logging.INFO)
         async with client_of(server) as client:
             with pytest.raises(VPSError) as caught:

@@ -199,20 +199,20 @@ class TestBrokenAnswers:
     @pytest.mark.parametrize(
         ("body", "text"),
         [
-            (b"", "the answer is empty"),
-            (b" \r\n", "the answer is empty"),
-            (b"\xef\xbb\xbf", "the answer is empty"),
+            (b"", "the response is empty"),
+            (b" \r\n", "the response is empty"),
+            (b"\xef\xbb\xbf", "the response is empty"),
             (
                 b"<!DOCTYPE html><html><title>Sign in</title>",
-                "the answer is HTML, not JSON (a proxy or captive portal?)",
+                "the response is HTML, not JSON (a proxy or captive portal?)",
             ),
-            (b"<!doctype html><p>Sign in", "the answer is HTML, not JSON (a proxy or captive portal?)"),
-            (b"\n<HTML>", "the answer is HTML, not JSON (a proxy or captive portal?)"),
-            (b"Bad\x1b[31m limiter\tway\r\n", 'the answer is not JSON but "Bad\\x1b[31m limiter way"'),
-            (b"x" * 200, f'the answer is not JSON but "{"x" * 79}…"'),
+            (b"<!doctype html><p>Sign in", "the response is HTML, not JSON (a proxy or captive portal?)"),
+            (b"\n<HTML>", "the response is HTML, not JSON (a proxy or captive portal?)"),
+            (b"Bad\x1b[31m limiter\tway\r\n", 'the response is not JSON but "Bad\\x1b[31m limiter way"'),
+            (b"x" * 200, f'the response is not JSON but "{"x" * 79}…"'),
             (
                 b'{"password": "hunter2", "id',
-                "the answer is broken JSON of 27 bytes: unexpected end of data: line 1 column 28 (char 27)",
+                "the response is broken JSON of 27 bytes: unexpected end of data: line 1 column 28 (char 27)",
             ),
             (b"null", "no object but null @ $"),
             (b"[]", "no object but an array @ $"),
@@ -220,7 +220,7 @@ class TestBrokenAnswers:
             (b"true", "no object but a boolean @ $"),
             (b'"web"', "no object but a string @ $"),
             (b"{}", "no usable id @ $"),
-            (b"[" * 200 + b"]" * 200, "the answer is JSON nested deeper than 100 levels"),
+            (b"[" * 200 + b"]" * 200, "the response is JSON nested deeper than 100 levels"),
         ],
         ids=brief,
     )
@@ -230,7 +230,7 @@ class TestBrokenAnswers:
     @pytest.mark.parametrize(
         ("body", "text"),
         [
-            (b"[]", "the answer is no object but an array"),
+            (b"[]", "the response is no object but an array"),
             (b"{}", "no object but null @ $.server"),
             (b'{"server": [7]}', "no object but an array @ $.server"),
             (b'{"server": {"id": true}}', "no usable id @ $.server"),
@@ -281,12 +281,12 @@ class TestPages:
     @pytest.mark.parametrize(
         ("body", "text"),
         [
-            (b'{"results": [], "next": 2}', "the answer has no link @ $.next but a number"),
-            (b'{"results": [], "next": {}}', "the answer has no link @ $.next but an object"),
-            (b"{}", "the answer has no list @ $.results but null"),
-            (b'{"results": {"id": 7}}', "the answer has no list @ $.results but an object"),
-            (b"null", "the answer is no object nor an array but null"),
-            (b"", "the answer is empty"),
+            (b'{"results": [], "next": 2}', "the response has no link @ $.next but a number"),
+            (b'{"results": [], "next": {}}', "the response has no link @ $.next but an object"),
+            (b"{}", "the response has no list @ $.results but null"),
+            (b'{"results": {"id": 7}}', "the response has no list @ $.results but an object"),
+            (b"null", "the response is no object nor an array but null"),
+            (b"", "the response is empty"),
         ],
     )
     def test_what_is_no_page_is_refused(self, body: bytes, text: str) -> None:

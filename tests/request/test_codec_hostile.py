@@ -61,7 +61,7 @@ class TestHostileJson:
             with anyio.fail_after(5), pytest.raises(ResponseError):
                 await client.servers.list()
 
-        assert str(caught.value).startswith("GET /servers/7/: the answer is ")
+        assert str(caught.value).startswith("GET /servers/7/: the response is ")
         assert len(str(caught.value)) < 300
 
     @pytest.mark.parametrize(("odd", "value"), GOOD.values(), ids=GOOD)

@@ -117,7 +117,7 @@ class TestRetryAfter:
         assert str(caught.value) == f"GET /servers/7/ was answered {status}: Request was throttled."
 
     async def test_the_api_clock_counts_and_not_ours(self, server):
-        """R7: a date is compared with the answer's own `Date`."""
+        """R7: a date is compared with the response's own `Date`."""
         server.answer(
             "GET", PATH, [json(429, SLOW_DOWN, {"Retry-After": date(0.0), "Date": date(-0.0)}), json(200, detail())]
         )

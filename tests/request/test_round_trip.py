@@ -172,17 +172,17 @@ class TestWrongSuccess:
     @pytest.mark.parametrize(
         ("reply", "trouble"),
         [
-            (text(200, PORTAL, "text/html"), "the answer is HTML, not JSON (a proxy or captive portal?)"),
-            (text(200, PORTAL, "application/json"), "the answer is HTML, not JSON (a proxy or captive portal?)"),
+            (text(200, PORTAL, "text/html"), "the response is HTML, not JSON (a proxy or captive portal?)"),
+            (text(200, PORTAL, "application/json"), "the response is HTML, not JSON (a proxy or captive portal?)"),
             (text(200, "null"), "no object but null"),
             (text(200, "[]"), "no object but an array"),
             (text(200, "7"), "no object but a number"),
-            (text(200, ""), "the answer is empty"),
-            (json(204, None), "the answer is empty"),
+            (text(200, ""), "the response is empty"),
+            (json(204, None), "the response is empty"),
             (text(200, "{}"), "no usable id"),
-            (text(200, "OK"), "the answer is not JSON but "),
-            (close_delimited(200, b'{"id": 7, "name": "web'), "the answer is broken JSON of 22 bytes"),
-            (close_delimited(200, b""), "the answer is empty"),
+            (text(200, "OK"), "the response is not JSON but "),
+            (close_delimited(200, b'{"id": 7, "name": "web'), "the response is broken JSON of 22 bytes"),
+            (close_delimited(200, b""), "the response is empty"),
         ],
         ids=str,
     )
@@ -204,7 +204,7 @@ class TestWrongSuccess:
         server.answer("DELETE", PATH, text(200, PORTAL, "text/html"))
 
         async with client_of(server) as client:
-            with pytest.raises(ResponseError, match="DELETE /servers/7/: the answer is HTML, not JSON") as caught:
+            with pytest.raises(ResponseError, match="DELETE /servers/7/: the response is HTML, not JSON") as caught:
                 await client.servers.delete(7)
 
         assert caught.value.request_summary == "DELETE /servers/7/"
@@ -244,7 +244,7 @@ class TestWrongSuccess:
         server.answer("GET", PATH, json(200, detail(), {"Content-Encoding": encoding}))
 
         async with client_of(server) as client:
-            with pytest.raises(ResponseError, match="GET /servers/7/: the answer's "):
+            with pytest.raises(ResponseError, match="GET /servers/7/: the response's "):
                 await client.servers.get(7)
 
     async def test_a_compressed_body_cut_short(self, server):
@@ -256,7 +256,7 @@ class TestWrongSuccess:
             with pytest.raises(ResponseError) as caught:
                 await client.servers.get(7)
 
-        assert str(caught.value) == "GET /servers/7/: the answer's compressed body is cut short"
+        assert str(caught.value) == "GET /servers/7/: the response's compressed body is cut short"
 
     @pytest.mark.parametrize("wbits", [31, 15], ids=["gzip", "deflate"])
     async def test_a_compressed_body_is_read(self, server, wbits):
@@ -301,7 +301,7 @@ class TestSize:
             finally:
                 tracemalloc.stop()
 
-        assert str(caught.value) == "GET /servers/7/: the answer is larger than 32 MiB"
+        assert str(caught.value) == "GET /servers/7/: the response is larger than 32 MiB"
         # The raw server is in this process and under this tracing too, with its own buffers.
         assert peak < 4 * MAX_BODY
 
@@ -322,7 +322,7 @@ class TestSize:
             with pytest.raises(ResponseError) as caught:
                 await client.servers.get(7)
 
-        assert str(caught.value) == "GET /servers/7/: the answer's headers are larger than 64 KiB"
+        assert str(caught.value) == "GET /servers/7/: the response's headers are larger than 64 KiB"
         assert len(server.requests) == 1
 
     async def test_a_create_answered_with_such_headers_may_have_been_carried_out(self, server):

@@ -131,7 +131,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("end", range(len(OK) + 20))
     def test_a_head_that_was_cut_short_is_no_answer(self, end):
-        with pytest.raises(httpx.RemoteProtocolError, match=r"without sending a response|within the answer's head"):
+        with pytest.raises(httpx.RemoteProtocolError, match=r"without sending a response|within the response's head"):
             read(WHOLE[:end] if end < WHOLE.index(b"\r\n\r\n") + 4 else OK)
 
     def test_a_broken_connection_says_how_it_broke(self):

@@ -94,7 +94,7 @@ class Attempts:
         else:
             response = came.response
             retry_after = _retry_after_of(response) if response.status_code >= _ERRORS_FROM else None
-            outcome, trouble = _read(came, state, retry_after), f"answered {response.status_code}"
+            outcome, trouble = read(came, state, retry_after), f"answered {response.status_code}"
             self._tell_limiter(response.status_code, retry_after, state)
         safety = state.call.retry_safety
         # The API has carried it out: a cancel on the response's way to the caller, in a hook say, leaves doubt.
@@ -148,7 +148,7 @@ def _time_for(state: CallState) -> float | None:
     return limit
 
 
-def _read(came: Received, state: CallState, retry_after: float | None) -> Outcome:
+def read(came: Received, state: CallState, retry_after: float | None) -> Outcome:
     """Decode the response into `state.value`, or `state.error`, and return what came of the attempt."""
     call, response = state.call, came.response
     state.value = state.error = None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SCHEME = b"Bearer "
 
 SHORTEST_SECRET = 8
-"""Characters; the word "token" as a token in a test is no secret, and not struck out of answers (assumed)."""
+"""Characters; the word "token" as a token in a test is no secret, and not struck out of responses (assumed)."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -48,7 +48,7 @@ class Secret(MaskedBytes):
         return "b'Bearer [token]'"
 
     def masked(self, data: bytes) -> bytes:
-        """Return *data*, part of an answer that may quote what it was sent, without the token."""
+        """Return *data*, part of a response that may quote what it was sent, without the token."""
         if len(self) < len(_SCHEME) + SHORTEST_SECRET:
             return data
         token = self[len(_SCHEME) :]
@@ -58,7 +58,7 @@ class Secret(MaskedBytes):
         return re.sub("".join(map(_any_form, token.decode())).encode(), b"[token]", data)
 
     def masked_text(self, text: str) -> str:
-        """Return *text*, which may quote an answer, without the token."""
+        """Return *text*, which may quote a response, without the token."""
         return self.masked(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
@@ -141,10 +141,10 @@ def _mask_record(record: logging.LogRecord) -> bool:
 
 
 NO_TOKEN = Secret()
-"""What a request to another origin bears."""
+"""The token of requests to other origins."""
 
 ON_THE_WIRE: ContextVar[Secret] = ContextVar("ON_THE_WIRE", default=NO_TOKEN)
-"""What the exchange under way in this task bears: httpcore logs the heads of answers, which may quote it."""
+"""What the round trip under way in this task sends: httpcore logs the heads of responses, which may quote it."""
 
 for _name in ("connection", "http11", "http2", "proxy", "socks"):
     logging.getLogger(f"httpcore.{_name}").addFilter(_mask_record)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .._transport.types import RawResponse
 
 MAX_HEADERS = 64 * 1024
-HEADERS_TOO_LARGE = f"the answer's headers are larger than {MAX_HEADERS // 1024} KiB"
+HEADERS_TOO_LARGE = f"the response's headers are larger than {MAX_HEADERS // 1024} KiB"
 
 _ERRORS_FROM = 400
 _GZIP = ("gzip", "x-gzip", "deflate")
@@ -51,7 +51,7 @@ def unpacked(response: RawResponse) -> tuple[list[tuple[bytes, bytes]], bytes]:
         raise response.trouble
     body = _decoded(response.body, encoding)
     if max(len(body), len(response.body)) > MAX_BODY:
-        raise UnreadableError(f"the answer is larger than {MAX_BODY // (1024 * 1024)} MiB")
+        raise UnreadableError(f"the response is larger than {MAX_BODY // (1024 * 1024)} MiB")
     return headers, body
 
 
@@ -66,12 +66,12 @@ def _decoded(body: bytes, encoding: str, *, whole: bool = True) -> bytes:
     if encoding in ("", "identity"):
         return body
     if encoding not in _GZIP:
-        raise UnreadableError(f"the answer's Content-Encoding {encoding[:40]!r} was not asked for")
+        raise UnreadableError(f"the response's Content-Encoding {encoding[:40]!r} was not asked for")
     inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
         found = inflate.decompress(body, MAX_BODY + 1)
     except zlib.error:
-        raise UnreadableError("the answer's body is not the gzip that it claims to be") from None
+        raise UnreadableError("the response's body is not the gzip that it claims to be") from None
     if whole and body and not inflate.eof and len(found) <= MAX_BODY:
-        raise UnreadableError("the answer's compressed body is cut short")
+        raise UnreadableError("the response's compressed body is cut short")
     return found

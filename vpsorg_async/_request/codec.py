@@ -54,7 +54,7 @@ class Page:
         items: the raw items, in the API's order.
         count: how many there are on all pages, as the API says; `None` if it does not, or says no such number.
         next: the link to the next page, or `None`.
-        bare: whether the answer was an array without an object around it, which is the whole list.
+        bare: whether the response was an array without an object around it, which is the whole list.
     """
 
     items: list[Any]
@@ -73,7 +73,7 @@ def loads(body: bytes) -> Any:
     value = _parsed(body)
     # So deep a nesting has more brackets: counting is cheaper than walking.
     if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and _too_deep(value):
-        raise ResponseError(f"the answer is {_TOO_DEEP}")
+        raise ResponseError(f"the response is {_TOO_DEEP}")
     return value
 
 
@@ -97,7 +97,7 @@ def dumps(data: object) -> bytes:
 
 
 def server(body: bytes) -> Server:
-    """Read the answer that is a server."""
+    """Read the response that is a server."""
     data = loads(body)
     try:
         return _read(data, Server)
@@ -112,7 +112,7 @@ def action(body: bytes) -> Action:
 
 
 def nothing(body: bytes) -> None:
-    """Read the answer to a delete, which says nothing, or what nobody needs: but not a captive portal's page."""
+    """Read the response to a delete, which says nothing, or what nobody needs: but not a captive portal's page."""
     if body.strip():
         loads(body)
 
@@ -123,13 +123,13 @@ def page(body: bytes) -> Page:
     if type(data) is list:
         return Page(items=data, count=len(data), next=None, bare=True)
     if type(data) is not dict:
-        raise ResponseError(f"the answer is no object nor an array but {json_type(data)}")
+        raise ResponseError(f"the response is no object nor an array but {json_type(data)}")
     items = data.get("results")
     if type(items) is not list:
-        raise ResponseError(f"the answer has no list @ $.results but {json_type(items)}")
+        raise ResponseError(f"the response has no list @ $.results but {json_type(items)}")
     count, following = data.get("count"), data.get("next")
     if following is not None and type(following) is not str:
-        raise ResponseError(f"the answer has no link @ $.next but {json_type(following)}")
+        raise ResponseError(f"the response has no link @ $.next but {json_type(following)}")
     return Page(
         items=items, count=count if type(count) is int and count >= 0 else None, next=following or None, bare=False
     )
@@ -173,11 +173,11 @@ def servers(
 
 
 def _parsed(body: bytes) -> Any:
-    """Read JSON of any depth that orjson bears (1,024): equality and copying may not."""
+    """Read JSON of any depth that orjson takes (1,024): equality and copying may not."""
     body = body.removeprefix(_BOM)
     try:
         value = orjson.loads(body)
-        # A depth that orjson bears may be too much for json.
+        # A depth that orjson takes may be too much for json.
         if _LONG_INTEGER in body.translate(_DIGITS_TO_ZERO) and not _too_deep(value):
             value = json.loads(body)
     except orjson.JSONDecodeError as error:
@@ -206,7 +206,7 @@ def _servers(items: list[Any], _: type[list[Server]]) -> list[Server]:
 
 def _action(data: Any, _: type[Action]) -> Action:
     if type(data) is not dict:
-        raise ResponseError(f"the answer is no object but {json_type(data)}")
+        raise ResponseError(f"the response is no object but {json_type(data)}")
     status, message = data.get("status"), data.get("message")
     return Action(
         status=status if type(status) is str else "",
@@ -271,13 +271,13 @@ def _too_deep(value: Any) -> bool:
 def _trouble(body: bytes, error: orjson.JSONDecodeError) -> str:
     start = body[:BODY_LIMIT].lstrip()
     if not start:
-        return "the answer is empty"
+        return "the response is empty"
     text = start.decode("utf-8", "replace")
     if is_html(text):
-        return "the answer is HTML, not JSON (a proxy or captive portal?)"
+        return "the response is HTML, not JSON (a proxy or captive portal?)"
     if text[0] in '{["':
-        return f"the answer is broken JSON of {len(body)} bytes: {error}"
-    return f'the answer is not JSON but "{one_line(text, EXCERPT)}"'
+        return f"the response is broken JSON of {len(body)} bytes: {error}"
+    return f'the response is not JSON but "{one_line(text, EXCERPT)}"'
 
 
 def is_html(text: str) -> bool:

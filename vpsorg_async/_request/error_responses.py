@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MESSAGE_LIMIT: Final = 500
-"""So many characters of an error's body are its message (assumed: what a log line bears)."""
+"""So many characters of an error's body are its message (assumed: what a log line holds)."""
 
 _NO_FIELD = "non_field_errors"
 _IN_WORDS: Final = ("detail", "message", "error", "errors", "msg")
@@ -41,15 +41,15 @@ def error_from(
     retry_after: float | None,
     action: bool = False,
 ) -> APIStatusError:
-    """Return the error that an answer of 400 or more is; whatever its body, this does not raise.
+    """Return the error that a response of 400 or more is; whatever its body, this does not raise.
 
     Args:
-        status: the answer's status.
+        status: the response's status.
         headers: its headers, case-insensitive.
         body: its body.
         summary: the request, such as `"POST /servers/"`.
-        attempts: how many tries were made.
-        retry_after: seconds that the answer asks to wait.
+        attempts: how many attempts were made.
+        retry_after: seconds that the response asks to wait.
         action: whether the request was a start, stop or reboot.
     """
     kept = body[:BODY_LIMIT]

@@ -1,4 +1,4 @@
-"""How many calls are on the wire at once, in which order, and how fast after the API said "too many"."""
+"""Lets calls onto the wire: so many at once, in order of asking, and slower after the API said "too many"."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Ticket = tuple[bool, int]
 """A place in the order of asking: not a poll (polls first), then a running number. Kept over a call's retries."""
 
 LONGEST_SHARED_PAUSE = 60.0
-"""Seconds that one answer's `Retry-After` may hold up other calls (assumed); its own call waits for all of it."""
+"""Seconds that one response's `Retry-After` may hold up other calls (assumed); its own call waits for all of it."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -41,9 +41,9 @@ class _Place:
 class Limiter:
     """Lets at most *size* calls onto the wire, first come, first served, polls first.
 
-    A turn belongs to whoever `enter` returned to, until it calls `leave`; a waiter that is cancelled gives its place
-    up, and its turn too if it had just been given one. There is no background task: one of those who wait, the keeper,
-    also wakes up when time alone lets the next one in.
+    `leave` gives a turn back; the task in which `enter` returned must call it, also where it is cancelled. A task that
+    is cancelled while it waits gives its place up in `enter`, and its turn too if it had just been given one. There is
+    no background task: one of those that wait, the keeper, also wakes up when time alone lets the next one in.
     """
 
     def __init__(self, size: int, clock: Clock) -> None:
@@ -94,11 +94,11 @@ class Limiter:
             self._admit()
 
     def answered(self, *, began: float = math.inf) -> None:
-        """Note an answer that is no 429, to a try that *began* then and has not left yet."""
+        """Note a response that is no 429, to an attempt that *began* then and has not left yet."""
         self._rate_control.answered(self._clock.now(), self._on_wire, began=began)
 
     def refused(self, pause: float, *, began: float = math.inf) -> None:
-        """Note a 429 to a try that *began* then; all calls share its pause of so many seconds."""
+        """Note a 429 to an attempt that *began* then; all calls share its pause of so many seconds."""
         self._rate_control.refused(self._clock.now(), min(pause, LONGEST_SHARED_PAUSE), began=began)
         if self._keeper is not None:
             self._keeper.wake()

@@ -1,11 +1,11 @@
-"""How fast calls may begin: carefully at first, and after a 429 at the rate that the API has shown it bears. Pure.
+"""Decides how fast calls may begin: carefully at first, after a 429 at the rate that the API takes. Pure.
 
 Two regimes:
 
-- *Free*, until a 429 comes: a bound on the calls on the wire, small at first. Each answer that finds it reached raises
-  it by half a call, so that what is on the wire grows by half in a round trip, whatever that takes; so does time in
-  which nothing is heard, as calls that hang must not hold up all others. An API of 10 calls a second so sees some 15
-  calls too many, where a hundred at once would be 90 too many.
+- *Free*, until a 429 comes: a bound on the calls on the wire, small at first. Each response that finds it reached
+  raises it by half a call, so that what is on the wire grows by half in a round trip, whatever that takes; so does time
+  without a response, as calls that hang must not hold up all others. An API of 10 calls a second so sees some 15 calls
+  too many, where a hundred at once would be 90 too many.
 - *Limited*, after a 429: nobody begins until the pause is over, and then calls begin evenly spaced. In even spacing no
   window of time, wherever the API lets its windows begin, holds more calls than in any other. The rate is at first a
   little below what the API took in the length of the pause, and grows fast, as others may have been taken too; from the
@@ -24,14 +24,14 @@ FIRST_BURST = 10
 """Calls that a fresh client has on the wire at once, before it knows how the API takes them (assumed)."""
 
 GROWTH = 0.5
-"""What an answer adds to that bound when it is reached; a time of silence adds this share of it."""
+"""What a response adds to that bound when it is reached; a time of silence adds this share of it."""
 
 SILENCE = 0.25
-"""Seconds without an answer after which the bound grows all the same (assumed): 100 at once are reached in 1.5 s. An
+"""Seconds without a response after which the bound grows all the same (assumed): 100 at once are reached in 1.5 s. An
 API of 10 calls a second that takes 0.5 s to answer sees 28 in the second after its first 429; with 0.1 s here, 81."""
 
 CUT = 0.8
-"""Of the rate that drew a 429, what is tried next. With `RISE`, one call in a hundred draws one (simulated: an API of
+"""Of the rate that got a 429, what comes next. With `RISE`, one call in a hundred gets one (simulated: an API of
 10 calls a second that counts by fixed windows, by a sliding one or by a bucket takes 1,000 calls in 105 to 135 s)."""
 
 RISE = 0.02
@@ -53,7 +53,7 @@ FORGOTTEN_AFTER = 10
 """So many lengths of the pause without a call, and what was learned says nothing any more (assumed)."""
 
 REMEMBERED = 60.0
-"""Seconds that it is remembered at least (assumed): two looks of a wait are less apart. Without it each look of ten
+"""Seconds that it is remembered at least (assumed): two polls of a wait are less apart. Without it each poll of ten
 thousand waits ran into the limit anew, and ended before its last pages."""
 
 
@@ -63,7 +63,7 @@ class RateControl:
     def __init__(self, size: int) -> None:
         self._size = size
         self._room = float(min(FIRST_BURST, size))
-        # When an answer last came, or the bound last grew without one.
+        # When a response last came, or the bound last grew without one.
         self._heard = -math.inf
         self._answers: deque[float] = deque(maxlen=1_000)
         # Calls a second; `None` while free.
@@ -97,7 +97,7 @@ class RateControl:
             self._heard = now
 
     def changes_at(self, on_wire: int) -> float | None:
-        """Return when `may_begin` may say yes without an answer coming in, or `None` for never."""
+        """Return when `may_begin` may say yes without a response coming in, or `None` for never."""
         if on_wire >= self._size:
             return None
         if self._rate is None:
@@ -105,14 +105,14 @@ class RateControl:
         return max(self._opens_at, self._allowed_at + (1 - self._allowance) / self._rate)
 
     def answered(self, now: float, on_wire: int, *, began: float = math.inf) -> None:
-        """Note the answer, no 429, to a call that *began* then and is still counted among those on the wire."""
+        """Note the response, no 429, to a call that *began* then and is still counted among those on the wire."""
         self._answers.append(now)
         self._heard = now
         if self._rate is None:
             if on_wire >= self._room:
                 self._room += GROWTH
         elif began < self._cut_at:
-            # Answers to what was on the wire at the first 429 belong to what the API took before it.
+            # Responses to what was on the wire at the first 429 belong to what the API took before it.
             self._rate += CUT / self._period if self._measured else 0.0
         elif self._allowance < 1:
             self._rate += (FIRST_RISE if self._measured else RISE) / self._period

@@ -11,8 +11,10 @@ import httpx
 
 from .._errors import NotFoundError
 from . import codec
+from .attempt import read
 from .call import EXTENSION, RETRY_SAFETY_BY_METHOD, Call, CallOptions, CallState, RetrySafety
 from .pauses import read_date
+from .round_trip import Received
 
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class Requester:
             # httpx would refuse it in its own words.
             self._lifetime.check()
         response = await self.http.send(request)
-        _answered(state)
+        _answered(response, state)
         return Decoded(state.value, read_date(response.headers.get("Date")))
 
     async def request(
@@ -95,7 +97,7 @@ class Requester:
         if self.http.is_closed:
             self._lifetime.check()
         response = await self.http.send(request)
-        _answered(state)
+        _answered(response, state)
         return response
 
     def _request(self, call: Call[T], state: CallState) -> httpx.Request:
@@ -125,8 +127,11 @@ class Requester:
         return headers
 
 
-def _answered(state: CallState) -> None:
+def _answered(response: httpx.Response, state: CallState) -> None:
     """Note that the response has reached the caller: nothing is in doubt any more; raise the error that it is."""
+    if not state.attempts:
+        # Something in the place of httpx's `send` has responded, and the transport was not asked.
+        read(Received(response, response.content), state, None)
     if state.error is not None:
         raise state.error
     state.sent = state.lost = False

@@ -80,7 +80,7 @@ class Connection:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether it may bear another exchange: open, and with no bytes that nobody asked for.
+        """Whether it may carry another round trip: open, and with no bytes that nobody asked for.
 
         They would be taken for the next call's answer.
         """
@@ -112,7 +112,7 @@ class Connection:
         return self._stream
 
     async def aclose(self) -> None:
-        """Close the socket, with no word to the other side: nothing of an exchange is open."""
+        """Close the socket, with no word to the other side: no round trip is open."""
         if self._bytes is not None:
             await self._bytes.aclose()
 

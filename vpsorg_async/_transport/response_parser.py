@@ -11,7 +11,7 @@ from .types import MAX_BODY, RawResponse
 
 
 MAX_HEAD = 100 * 1024
-"""Of the bytes before a body, those of interim answers included; httpcore's limit too."""
+"""Of the bytes before a body, those of interim responses included; httpcore's limit too."""
 
 _FINAL = 200
 _LOWEST_STATUS = 100
@@ -23,7 +23,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class HeadTooLargeError(httpx.RemoteProtocolError):
-    """The answer's head is larger than `MAX_HEAD`."""
+    """The response's head is larger than `MAX_HEAD`."""
 
     error_status_hint = 431
 
@@ -59,7 +59,7 @@ class ResponseParser:
         """Take *data*.
 
         Raises:
-            httpx.RemoteProtocolError: it is no answer, or one that could be read in two ways.
+            httpx.RemoteProtocolError: it is no response, or one that could be read in two ways.
             BaseException: what a signal's handler raised meanwhile, such as KeyboardInterrupt.
         """
         if not self._in_body:
@@ -72,7 +72,7 @@ class ResponseParser:
             # Nothing below raises by itself; httptools wraps whatever comes from there, a Ctrl-C too.
             raise (error.__context__ or error) from None
         except httptools.HttpParserError as error:
-            # What comes behind a whole answer takes nothing away from it.
+            # What comes behind a whole response takes nothing away from it.
             if not self._complete:
                 raise httpx.RemoteProtocolError(self._wrong or f"not an HTTP answer: {error}") from None
             self._unasked = True
@@ -85,13 +85,13 @@ class ResponseParser:
         if len(self._began) < len(_BEGIN):
             self._began = (self._began + data)[: len(_BEGIN)]
             if not _BEGIN.startswith(self._began):
-                raise httpx.RemoteProtocolError("the answer does not begin as HTTP/1.1 does")
+                raise httpx.RemoteProtocolError("the response does not begin as HTTP/1.1 does")
         # The last of them may hold the body's beginning.
         if self._fed - len(data) > MAX_HEAD:
-            raise HeadTooLargeError(f"the answer's head is larger than {MAX_HEAD // 1024} KiB")
+            raise HeadTooLargeError(f"the response's head is larger than {MAX_HEAD // 1024} KiB")
 
     def finish(self, broken: httpx.TransportError | None = None) -> RawResponse:
-        """Return the answer, no more bytes being wanted, or the connection having ended, or being *broken*.
+        """Return the response, no more bytes being wanted, or the connection having ended, or being *broken*.
 
         Raises:
             httpx.TransportError: its head had not come whole.
@@ -110,7 +110,7 @@ class ResponseParser:
     def _headless(self) -> httpx.RemoteProtocolError:
         if not self._fed:
             return httpx.RemoteProtocolError("Server disconnected without sending a response.")
-        return httpx.RemoteProtocolError("the server ended the connection within the answer's head")
+        return httpx.RemoteProtocolError("the server ended the connection within the response's head")
 
     def _shortfall(self) -> httpx.RemoteProtocolError | None:
         """Return what the connection ended too early for; `None`: its end is the body's."""
@@ -133,7 +133,7 @@ class ResponseParser:
             self._reason += status
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Behind the last chunk there may be trailers, and behind the answer another, unasked one.
+        # Behind the last chunk there may be trailers, and behind the response another, unasked one.
         if not self._in_body:
             self._headers.append((name, value.rstrip(b" \t")))
 
@@ -142,7 +142,7 @@ class ResponseParser:
             return
         self._status = self._parser.get_status_code()
         if self._parser.get_http_version() not in _VERSIONS or self._status < _LOWEST_STATUS:
-            self._wrong = self._wrong or "the answer's status line is not one of HTTP/1.1"
+            self._wrong = self._wrong or "the response's status line is not one of HTTP/1.1"
         if self._status < _FINAL:
             if self._status == _SWITCHING:
                 self._wrong = "the server switched to another protocol unasked"
@@ -167,9 +167,9 @@ class ResponseParser:
             elif lowered == b"connection" and b"close" in value.lower():
                 self._keep_alive = False
         if _CONTROL.search(b"".join(shown)):
-            self._wrong = "the answer's head has a control character"
+            self._wrong = "the response's head has a control character"
         if encodings and encodings != [b"chunked"]:
-            self._wrong = "the answer's Transfer-Encoding is not the one that HTTP/1.1 knows"
+            self._wrong = "the response's Transfer-Encoding is not the one that HTTP/1.1 knows"
         self._chunked = bool(encodings)
         if self._status in _BODILESS:
             self._expected = b"0"

@@ -24,7 +24,7 @@ class TLSStream:
     """Bytes over *below*, in the TLS of *session*, which takes from *incoming* and leaves in *outgoing*.
 
     anyio's own asks the session first, then the socket, then the session again, and the first is in vain for nearly
-    every answer: 5 to 16 % of a call (docs/decisions.md). Here the socket is asked first unless more has come.
+    every response: 5 to 16 % of a call (docs/decisions.md). Here the socket is asked first unless more has come.
     """
 
     def __init__(self, below: Stream, session: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
@@ -65,7 +65,7 @@ class TLSStream:
         """Return at most so many of the bytes that come next.
 
         Raises:
-            anyio.EndOfStream: there are no more. Without the goodbye, too: an answer tells its length, or must be JSON.
+            anyio.EndOfStream: there are no more, with or without a goodbye: a response tells its length, or is JSON.
 
         Cancellation: what was deciphered may be lost; the socket must be closed.
         """
