@@ -10,6 +10,7 @@ from ._commands import Commands
 from ._pagination import Pager
 from ._polling.command_log import CommandLog
 from ._polling.coordinator import Coordinator
+from ._polling.waiting import Waits
 
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Context:
     pager: Pager
     commands: Commands
     coordinator: Coordinator
+    waits: Waits
     command_log: CommandLog
     clock: Clock
     events: Events
@@ -63,6 +65,7 @@ def context_of(
         pager=pager,
         commands=Commands(requester, pager, clock=clock, command_log=command_log, events=events, lifetime=lifetime),
         coordinator=coordinator,
+        waits=Waits(coordinator, clock, events, lifetime),
         command_log=command_log,
         clock=clock,
         events=events,

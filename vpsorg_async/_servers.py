@@ -1,12 +1,9 @@
-"""What a user calls: the nine endpoints and the waits, as methods of `client.servers`."""
+"""The methods of `client.servers`: a line or two each on the parts that do the work."""
 
 from __future__ import annotations
 
 import copy
-import functools
-import math
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
@@ -17,7 +14,6 @@ from ._models import (
     Action,
     Server,
     ServerSpec,
-    ServerStatus,
     StatusGoal,
     Timeout,
     bind,
@@ -27,58 +23,36 @@ from ._models import (
 )
 from ._pagination import Listing, ServerList
 from ._policies import NOT_GIVEN, NotGivenType, PollPolicy
-from ._polling.entry import PollEntry, expiry
-from ._polling.lifecycle import LASTING, TRANSITIONS, Goal, Observation
-from ._polling.waiting import OnChange, Wait
-from ._polling.watching import ServerWatch
+from ._polling.goals import GONE, checked_goal, goal_of
+from ._polling.lifecycle import LASTING, Observation
+from ._polling.waiting import checked_on_change
+from ._polling.watching import ServerWatch, checked_interval, checked_keys
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ._context import Context
     from ._page_plan import PageRead
     from ._polling.command_log import Change
+    from ._polling.waiting import OnChange
     from ._request.call import CallOptions
 
 ServerId: TypeAlias = int | str | Server
-"""A server by its id, or as the API showed it."""
+"""A server by its id, or a `Server`."""
 
 WAIT_SECONDS = 900.0
-"""How long a wait lasts unless told otherwise: three times the longest documented provisioning."""
-
-
-def checked_goal(status: StatusGoal, fail_on: StatusGoal | NotGivenType | None, poll: PollPolicy) -> Goal:
-    """Return the goal of a wait for *status*.
-
-    Raises:
-        TypeError, ValueError: an argument cannot be used.
-    """
-    goals = checked_statuses("status", status)
-    if not goals:
-        raise ValueError("status is empty: give at least one status to wait for")
-    if fail_on is NOT_GIVEN:
-        fail_on = ServerStatus.SUSPENDED
-    fails = checked_statuses("fail_on", () if fail_on is None else fail_on) - goals
-    if not isinstance(poll, PollPolicy):
-        raise TypeError(f"poll must be a PollPolicy, not {poll!r}")
-    return _goal(goals, fails, poll.grace)
-
-
-@functools.lru_cache(maxsize=128)
-def _goal(statuses: frozenset[str], fail_on: frozenset[str], grace: float) -> Goal:
-    """Return the goal: of ten thousand waits most have the same."""
-    return Goal(statuses=statuses, fail_on=fail_on, grace=grace)
+"""The default timeout of a wait, in seconds: three times the longest documented provisioning."""
 
 
 def call_timeout(servers: Servers, left: float | None) -> float | None:
-    """Return how long a call may take that is part of something with so many seconds left."""
+    """Return the seconds for a call that is part of something with *left* seconds left."""
     own = servers._options.timeout  # noqa: SLF001 - the same module
     return left if own is None else own if left is None else min(own, left)
 
 
 class Servers:
-    """The account's servers. Every method takes `timeout`, the seconds that the call may take in all."""
+    """The account's servers. Every method takes `timeout`: the seconds that the call may take in all."""
 
     def __init__(self, parts: Context, options: CallOptions) -> None:
         self._context = parts
@@ -92,23 +66,23 @@ class Servers:
         skip_invalid: bool = False,
         timeout: Timeout = NOT_GIVEN,
     ) -> ServerList:
-        """List the servers, on all pages.
+        """List the servers of the account, from all pages.
 
-        Await it for a `list[Server]` in the API's order, or iterate it with `async for`. *timeout* is for each page.
-        With *skip_invalid*, items without a usable id are left out and logged.
+        Await the result for a `list[Server]` in the API's order, or iterate it with `async for`. *timeout* is for each
+        page. With *skip_invalid*, items without a usable id are left out and logged.
 
         Raises:
-            ValueError: *status* is none of the seven.
+            ValueError: *status* is not one of the seven statuses.
             ResponseError: an item has no usable id, or the pages do not end.
 
-        Source: API.md, endpoint 1; paging as in DIALECT.md.
+        Source: VPS.org API documentation, 'List servers'.
         """
         options = self._with(timeout)
         wanted = None if status is None else checked_statuses("status", status)
         if location is not None and not isinstance(location, str):
             raise TypeError(f"location must be a datacenter code such as 'us-west', not {location!r}")
         query = {} if location is None else {"location": location}
-        # The API filters by a single one of these; what it does with others is not documented.
+        # The API filters by one of these statuses. Its behaviour with other filters is not documented.
         if wanted is not None and len(wanted) == 1 and wanted <= LASTING:
             query["status"] = next(iter(wanted))
         keep = None if wanted is None else lambda server: server.status in wanted
@@ -118,23 +92,23 @@ class Servers:
         """Return one server in detail.
 
         Raises:
-            NotFoundError: there is no such server.
+            NotFoundError: the server does not exist.
 
-        Source: API.md, endpoint 3.
+        Source: VPS.org API documentation, 'Get server details'.
         """
         key = checked_id(server_id)
         began = self._context.clock.now()
-        answer = await self._context.requester.send(_endpoints.get(key), self._with(timeout))
+        result = await self._context.requester.send(_endpoints.get(key), self._with(timeout))
         self._context.command_log.admit(
-            key, Observation(began=began, ended=self._context.clock.now(), server=answer.value)
+            key, Observation(began=began, ended=self._context.clock.now(), server=result.value)
         )
-        return bind(answer.value, self)
+        return bind(result.value, self)
 
     async def get_by_name(self, name: str, *, timeout: Timeout = NOT_GIVEN) -> Server | None:
-        """Return the one server of that name, as a list shows it, or `None`. *timeout* is for all pages together.
+        """Return the server of that name as a list shows it, or `None`. *timeout* is for all pages together.
 
         Raises:
-            ValueError: several have it; their ids are named.
+            ValueError: several servers have the name. The message has their ids.
         """
         if not isinstance(name, str):
             raise TypeError(f"name must be a str, not {name!r}")
@@ -159,17 +133,17 @@ class Servers:
         backups_enabled: bool = False,
         timeout: Timeout = NOT_GIVEN,
     ) -> Server:
-        """Create a server; it is `provisioning` then, for 2 to 5 minutes.
+        """Create a server. It is then `provisioning` for 2 to 5 minutes.
 
         Raises:
             OutcomeUnknownError: the response was lost, and no listing proves what became of the create.
-            BadRequestError: the API refuses the arguments; see `fields`.
-            InsufficientCreditsError: the account cannot pay for it.
-            ValueError: *name* has a character that names may not have; nothing was sent.
+            BadRequestError: the API refuses the arguments. `fields` says which.
+            InsufficientCreditsError: the account cannot pay for the server.
+            ValueError: *name* has a character that names may not have. Nothing was sent.
 
-        Cancellation: goes through at once. The server may be made all the same: `create.abandoned` is logged.
+        Cancellation: ends at once. The API may create the server all the same: `create.abandoned` is logged.
 
-        Retries: only while nothing has been sent. After a lost response the SDK looks for the server in the listing.
+        Retries: only while nothing has been sent. After a lost response, the client searches for the server.
 
         Source: VPS.org API documentation, 'Create server'.
         """
@@ -193,13 +167,13 @@ class Servers:
         backups_enabled: bool,
         timeout: Timeout = NOT_GIVEN,
     ) -> Server:
-        """Replace all settings of a server, and return it.
+        """Replace all settings of a server, and return the changed server.
 
         Raises:
-            BadRequestError: the API refuses one of them; see `fields`.
-            NotFoundError: there is no such server.
+            BadRequestError: the API refuses a setting. `fields` says which.
+            NotFoundError: the server does not exist.
 
-        Retries: when no response arrives; twice is the same as once.
+        Retries: when no response arrives. Two executions have the effect of one.
 
         Source: VPS.org API documentation, 'Update server'.
         """
@@ -216,14 +190,14 @@ class Servers:
         backups_enabled: bool | NotGivenType = NOT_GIVEN,
         timeout: Timeout = NOT_GIVEN,
     ) -> Server:
-        """Change the settings that are given, and return the server. `hostname=None` sends null.
+        """Change the given settings, and return the changed server. `hostname=None` sends null.
 
         Raises:
-            TypeError: none is given; nothing was sent.
-            BadRequestError: the API refuses one of them; see `fields`.
-            NotFoundError: there is no such server.
+            TypeError: no setting is given. Nothing was sent.
+            BadRequestError: the API refuses a setting. `fields` says which.
+            NotFoundError: the server does not exist.
 
-        Retries: when no response arrives; twice is the same as once.
+        Retries: when no response arrives. Two executions have the effect of one.
 
         Source: VPS.org API documentation, 'Update server'.
         """
@@ -235,22 +209,22 @@ class Servers:
         """Delete a server for good.
 
         Raises:
-            NotFoundError: there is no such server, and no lost attempt of this call deleted it.
+            NotFoundError: the server does not exist, and no earlier attempt of this call deleted it.
 
-        Retries: when no response arrives; a 404 to the repeat is success.
+        Retries: when no response arrives. A 404 to a later attempt is success.
 
         Source: VPS.org API documentation, 'Delete server'.
         """
         await self._context.commands.delete(checked_id(server_id), self._with(timeout))
 
     async def start(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
-        """Power on a stopped server; `await action.wait()` for `active`.
+        """Start a stopped server. `await action.wait()` waits until it is active.
 
         Raises:
-            StateConflictError: it is not stopped.
-            NotFoundError: there is no such server.
+            StateConflictError: the server is not stopped.
+            NotFoundError: the server does not exist.
 
-        Retries: when no response arrives; a 400 to the repeat is settled by a GET.
+        Retries: when no response arrives. After a 400 to a later attempt, a GET shows what became of the first one.
 
         Source: VPS.org API documentation, 'Start server'.
         """
@@ -258,13 +232,13 @@ class Servers:
         return bind_action(done, _Pending(self, "start", change))
 
     async def stop(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
-        """Shut a running server down; `await action.wait()` for `stopped`.
+        """Stop a running server. `await action.wait()` waits until it is stopped.
 
         Raises:
-            StateConflictError: it is not running.
-            NotFoundError: there is no such server.
+            StateConflictError: the server is not running.
+            NotFoundError: the server does not exist.
 
-        Retries: when no response arrives; a 400 to the repeat is settled by a GET.
+        Retries: when no response arrives. After a 400 to a later attempt, a GET shows what became of the first one.
 
         Source: VPS.org API documentation, 'Stop server'.
         """
@@ -272,14 +246,14 @@ class Servers:
         return bind_action(done, _Pending(self, "stop", change))
 
     async def reboot(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
-        """Reboot a running server; `await action.wait()` until it is back.
+        """Reboot a running server. `await action.wait()` waits until it has restarted.
 
         Raises:
-            OutcomeUnknownError: the response was lost, and no look at the server proves the reboot.
-            StateConflictError: it is not running.
-            NotFoundError: there is no such server.
+            OutcomeUnknownError: the response was lost, and no poll of the server proves the reboot.
+            StateConflictError: the server is not running.
+            NotFoundError: the server does not exist.
 
-        Retries: only while nothing has been sent. After a lost response the SDK looks at the server.
+        Retries: only while nothing has been sent. After a lost response, the client polls the server.
 
         Source: VPS.org API documentation, 'Reboot server'.
         """
@@ -297,70 +271,65 @@ class Servers:
         on_change: OnChange | None = None,
         detail: bool = True,
     ) -> Server:
-        """Wait until a server is in *status*, or in one of several, and return it as it was seen then.
+        """Wait until a server has *status*, or one of several statuses, and return the server.
 
-        After a command of this client the status from before it does not count. *on_change*, plain or async, is called
-        with the server for every change of status that is seen, the first one seen included, in the waiter's own task;
-        what it raises ends this wait. *fail_on* ends the wait early (by default `suspended`, unless it is the goal);
-        *detail* asks for a server as complete as `get` gives it. *timeout* is in seconds, 0 for a single look, `None`
-        for without end.
+        After a command of this client, the status from before the command does not count.
+
+        Args:
+            server_id: the server.
+            status: the goal: a status, or several of which any one will do.
+            timeout: seconds; 0 polls once, `None` waits without end.
+            poll: how often the wait polls.
+            fail_on: a status, or several, that end the wait early. By default `suspended`, unless that is the goal.
+            on_change: a plain or async function. It is called with the server for every status that is seen, the first
+                one included, in the task of the wait. An error that it raises ends the wait.
+            detail: whether the server is to be as complete as `get` returns it.
 
         Raises:
-            WaitTimeoutError: the time passed. Says what was last seen, and for how long.
-            UnexpectedStatusError: the goal is out of reach.
-            ServerGoneError: there is no such server, or no more.
-            AuthenticationError, PermissionDeniedError: at once.
-            VPSError: `poll.failures` looks in a row failed; the last one's error.
+            WaitTimeoutError: the time passed. The message has the last status, and how long it has lasted.
+            UnexpectedStatusError: the server cannot reach the goal any more.
+            ServerGoneError: the server does not exist, or no longer exists.
+            AuthenticationError, PermissionDeniedError: the API refuses the token. The wait ends at once.
+            VPSError: `poll.failures` polls in a row failed. It is the last error.
 
         Cancellation: ends at once, and nothing is left running.
         """
-        goal = checked_goal(status, fail_on, poll)
-        if on_change is not None and not callable(on_change):
-            raise TypeError(f"on_change must be callable with a Server, not {on_change!r}")
+        goal, on_change = checked_goal(status, fail_on, poll), checked_on_change(on_change)
         key = checked_id(server_id)
         change = self._context.command_log.pending(key)
-        wait = self._wait(key, goal, timeout, poll=poll, change=change, on_change=on_change, detail=detail)
+        wait = self._context.waits.make(
+            key, goal, timeout, poll=poll, change=change, on_change=on_change, detail=detail
+        )
         return self._seen(await wait.run())
 
     async def wait_until_deleted(self, server_id: ServerId, *, timeout: float | None = WAIT_SECONDS) -> None:
-        """Wait until the API says that there is no such server.
+        """Wait until the API says that the server does not exist.
 
         Raises:
             WaitTimeoutError: the time passed.
 
         Cancellation: ends at once, and nothing is left running.
         """
-        key = checked_id(server_id)
-        await self._wait(key, Goal(statuses=frozenset()), timeout).run()
+        await self._context.waits.make(checked_id(server_id), GONE, timeout).run()
 
     def watch(self, server_ids: Iterable[ServerId] | None = None, *, interval: float = 5.0) -> ServerWatch:
-        """Watch servers, all or those given: `async for change in client.servers.watch():` gives each `ServerChange`.
+        """Watch all servers, or those given: `async for change in client.servers.watch():` yields each `ServerChange`.
 
-        Every server is told of as appeared first. A look is made every *interval* seconds while a change is awaited,
-        one for all watches and waits of the client. Whoever takes changes slowly gets the newest state of each server,
-        not every one between. An id that was never there gives nothing.
+        First, every server is yielded as appeared. While a change is awaited, the client polls every *interval*
+        seconds, once for all its watches and waits. A slow consumer gets only the latest state of each server. Unknown
+        ids are ignored.
 
         Raises, from the iteration:
-            AuthenticationError, PermissionDeniedError: at once.
+            AuthenticationError, PermissionDeniedError: the API refuses the token. The iteration ends at once.
             APIConnectionError: the client is closed.
-            VPSError: five looks in a row failed: the last one's error.
+            VPSError: five polls in a row failed. It is the last error.
 
-        Cancellation: ends at once, and nothing is left running; the same after `break`.
+        Cancellation: ends at once, and nothing is left running. The same holds after `break`.
         """
-        if isinstance(interval, bool) or not isinstance(interval, (int, float)):
-            raise TypeError(f"interval takes seconds as a number, not {interval!r}")
-        if not 0 < interval < math.inf:
-            raise ValueError(f"interval={interval!r}: give more than 0 seconds, and not infinitely many")
-        parts, keys = self._context, None
-        if server_ids is not None:
-            if isinstance(server_ids, (str, Server)) or not isinstance(server_ids, Iterable):
-                raise TypeError(f"server_ids takes several servers or ids, or None for all, not {server_ids!r}")
-            keys = frozenset(str(checked_id(server_id)) for server_id in server_ids)
-            if not keys:
-                raise ValueError("server_ids is empty: give at least one server or id, or None for all")
+        parts = self._context
         return ServerWatch(
-            keys,
-            float(interval),
+            None if server_ids is None else checked_keys(server_ids),
+            checked_interval(interval),
             coordinator=parts.coordinator,
             clock=parts.clock,
             lifetime=parts.lifetime,
@@ -368,49 +337,15 @@ class Servers:
         )
 
     async def _wait_for(self, name: str, change: Change, timeout: float | None, *, detail: bool = True) -> Server:
-        """Wait until *change*, the command *name* that this client gave, has taken effect and is over."""
-        goal = Goal(statuses=frozenset({TRANSITIONS[name].status_after}))
+        """Wait until *change*, the command *name* of this client, has taken effect and is over."""
         pending = None if change.shown else change
-        return self._seen(await self._wait(change.server_id, goal, timeout, change=pending, detail=detail).run())
-
-    def _wait(
-        self,
-        server_id: int | str,
-        goal: Goal,
-        timeout: float | None,
-        *,
-        poll: PollPolicy = PollPolicy(),
-        change: Change | None = None,
-        on_change: OnChange | None = None,
-        detail: bool = True,
-    ) -> Wait:
-        parts, seconds = self._context, checked_seconds("timeout", timeout)
-        began = parts.clock.now()
-        deadline = math.inf if seconds is None else began + seconds
-        return Wait(
-            server_id=server_id,
-            entry=PollEntry(
-                keys=frozenset({str(server_id)}),
-                interval=poll.interval,
-                began=began,
-                deadline=deadline,
-                expires=expiry(began, deadline, parts.coordinator.attempt_timeout),
-            ),
-            goal=goal,
-            policy=poll,
-            coordinator=parts.coordinator,
-            clock=parts.clock,
-            events=parts.events,
-            lifetime=parts.lifetime,
-            change=change,
-            on_change=on_change,
-            detail=detail,
-        )
+        wait = self._context.waits.make(change.server_id, goal_of(name), timeout, change=pending, detail=detail)
+        return self._seen(await wait.run())
 
     def _seen(self, server: Server | None) -> Server:
         assert server is not None
         if bound_to(server) not in (None, self):
-            # Others may have been handed the same object, and theirs belongs to their view of the client.
+            # Other waits may return the same object, and belong to another view of the client.
             server = copy.copy(server)
         return bind(server, self)
 
@@ -439,7 +374,7 @@ class Servers:
 
 @attrs.frozen(eq=False, repr=False)
 class _Pending:
-    """What an `Action` waits with."""
+    """The command that an `Action` waits for."""
 
     servers: Servers
     name: str

@@ -12,8 +12,9 @@ from .._endpoints import update as checked_update
 from .._errors import APITimeoutError
 from .._models import ServerSpec
 from .._policies import NOT_GIVEN, NotGivenType, PollPolicy
+from .._polling.goals import checked_goal
 from .._polling.lifecycle import TRANSITIONS
-from .._servers import call_timeout, checked_goal
+from .._servers import call_timeout
 from .arguments import checked_items, checked_specs
 from .run import FleetRun, RunOptions
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import attrs
 
+from .._checks import checked_seconds
 from .._errors import (
     APIConnectionError,
     APITimeoutError,
@@ -20,6 +21,8 @@ from .._errors import (
     WaitTimeoutError,
 )
 from .._models import StatusSeen
+from .._policies import PollPolicy
+from .entry import PollEntry, expiry
 from .failures import concerns_the_list_alone, ends_a_wait, requested_pause
 from .lifecycle import (
     PASSING,
@@ -40,10 +43,8 @@ if TYPE_CHECKING:
     from .._events import Events
     from .._lifetime import Lifetime
     from .._models import Server
-    from .._policies import PollPolicy
     from .command_log import Change
     from .coordinator import Coordinator
-    from .entry import PollEntry
 
 OnChange = Callable[["Server"], Awaitable[object] | object]
 
@@ -317,3 +318,58 @@ def _named(server: Server | None) -> str:
     if server is None:
         return "never"
     return server.status or f"with the status {server.extra.get('status', '')!r}"
+
+
+@attrs.frozen(eq=False, repr=False)
+class Waits:
+    """Makes the waits of a client."""
+
+    coordinator: Coordinator
+    clock: Clock
+    events: Events
+    lifetime: Lifetime
+
+    def make(
+        self,
+        server_id: int | str,
+        goal: Goal,
+        timeout: float | None,
+        *,
+        poll: PollPolicy = PollPolicy(),
+        change: Change | None = None,
+        on_change: OnChange | None = None,
+        detail: bool = True,
+    ) -> Wait:
+        """Return a wait that begins now and gives up after *timeout* seconds."""
+        seconds, began = checked_seconds("timeout", timeout), self.clock.now()
+        deadline = math.inf if seconds is None else began + seconds
+        return Wait(
+            server_id=server_id,
+            entry=PollEntry(
+                keys=frozenset({str(server_id)}),
+                interval=poll.interval,
+                began=began,
+                deadline=deadline,
+                expires=expiry(began, deadline, self.coordinator.attempt_timeout),
+            ),
+            goal=goal,
+            policy=poll,
+            coordinator=self.coordinator,
+            clock=self.clock,
+            events=self.events,
+            lifetime=self.lifetime,
+            change=change,
+            on_change=on_change,
+            detail=detail,
+        )
+
+
+def checked_on_change(function: OnChange | None) -> OnChange | None:
+    """Return the function to call with each change of status.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if function is not None and not callable(function):
+        raise TypeError(f"on_change must be callable with a Server, not {function!r}")
+    return function

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from .._models import Server, facts_of
+from .._models import Server, checked_id, facts_of
 from .entry import PollEntry
 from .failures import concerns_the_list_alone, ends_a_wait, requested_pause
 
@@ -252,3 +253,32 @@ class ServerWatch(AsyncIterator[ServerChange]):
             self._changes = _Changes(entry=entry, clock=self._clock)
             self._subscription = self._coordinator.watch(self._changes)
         return self._changes, self._subscription
+
+
+def checked_interval(seconds: float) -> float:
+    """Return the seconds between two polls of a watch.
+
+    Raises:
+        TypeError: the interval is not a number.
+        ValueError: it is 0 or less, or not finite.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"interval takes seconds as a number, not {seconds!r}")
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"interval={seconds!r}: give more than 0 seconds, and not infinitely many")
+    return float(seconds)
+
+
+def checked_keys(server_ids: Iterable[int | str | Server]) -> frozenset[str]:
+    """Return the ids of the servers to watch, as strings.
+
+    Raises:
+        TypeError: *server_ids* is not several, or one of them is neither a server nor an id.
+        ValueError: there is none, or an id cannot be one.
+    """
+    if isinstance(server_ids, (str, Server)) or not isinstance(server_ids, Iterable):
+        raise TypeError(f"server_ids takes several servers or ids, or None for all, not {server_ids!r}")
+    keys = frozenset(str(checked_id(server_id)) for server_id in server_ids)
+    if not keys:
+        raise ValueError("server_ids is empty: give at least one server or id, or None for all")
+    return keys

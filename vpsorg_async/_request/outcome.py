@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import enum
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
 
 if TYPE_CHECKING:
     import httpx
+
+    from .call import CallState
 
 _REDIRECTION, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
 _REQUEST_TIMEOUT, _TOO_MANY, _UNAVAILABLE = 408, 429, 503
@@ -82,6 +84,16 @@ class Attempt:
     works: bool = False
     response: httpx.Response | None = None
     closed: bool = False
+
+
+class AttemptMaker(Protocol):
+    """Makes the attempts of a call, and gives each its verdict."""
+
+    async def make(self, request: httpx.Request, state: CallState) -> Attempt:
+        """Make an attempt in its turn, and return how it ended."""
+
+    def cut_short(self, state: CallState, *, closed: bool) -> Attempt:
+        """Return how the attempt ended that the call's time, or the end of the client, has cut short."""
 
 
 def outcome_of_status(status: int, *, retry_after: float | None) -> Outcome:

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from .._clock import Clock
     from .._events import Events
-    from .attempt import Attempts
     from .call import CallState
+    from .outcome import AttemptMaker
     from .retry_budget import RetryBudget
 
 
 class Repeats:
     """Makes the attempts that a `Retry` asks for."""
 
-    def __init__(self, attempts: Attempts, clock: Clock, events: Events, budget: RetryBudget) -> None:
+    def __init__(self, attempts: AttemptMaker, clock: Clock, events: Events, budget: RetryBudget) -> None:
         # Loaded with the client: it takes long, and in the middle of a call no descriptor may be left to open it with.
         from tenacity import AsyncRetrying  # noqa: PLC0415
 

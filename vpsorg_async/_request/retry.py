@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from .._events import Events
     from .._lifetime import Lifetime
     from .._policies import RetryPolicy
-    from .attempt import Attempts
     from .call import CallState
-    from .outcome import Attempt, Verdict
+    from .outcome import Attempt, AttemptMaker, Verdict
 
 # fmt: off
 _GRID: dict[Outcome, tuple[type[Verdict] | None, ...]] = {
@@ -64,7 +63,7 @@ _FINAL: dict[type[Verdict], Verdict] = {Return: Return(), Reconcile: Reconcile()
 class RetryLoop:
     """Carries a call to its end: attempts, verdicts, pauses."""
 
-    def __init__(self, attempts: Attempts, clock: Clock, events: Events, lifetime: Lifetime) -> None:
+    def __init__(self, attempts: AttemptMaker, clock: Clock, events: Events, lifetime: Lifetime) -> None:
         self._attempts = attempts
         self._clock = clock
         self._lifetime = lifetime
