@@ -36,6 +36,7 @@ GROUPS = (
         (
             "vpsorg_async/_transport/connection.py",
             "vpsorg_async/_transport/pool.py",
+            "vpsorg_async/_transport/direct_stream.py",
             "vpsorg_async/_transport/stream.py",
         ),
     ),

@@ -101,7 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> Walk:
             print(f"{'  ' * depth}{name}  ({file.rpartition('site-packages/')[2]})")
     for where, calls in Counter("/".join(file.split("/")[-2:]) for _, file, _ in walk.calls).most_common():
         print(f"{calls:4} {where}")
-    print(f"{len(walk.calls)} activations, {walk.files} files, depth {walk.depth}")
+    ours = Walk([call for call in walk.calls if "/vpsorg_async/" in call[1]])
+    for name, part in (("with its libraries", walk), ("this library's own", ours)):
+        print(f"{name}: {len(part.calls)} activations, {part.files} files, depth {part.depth}")
     return walk
 
 
