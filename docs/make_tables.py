@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vpsorg_async._polling.lifecycle import LASTING, TRANSITIONS
 from vpsorg_async._request.call import RetrySafety
+from vpsorg_async._request.outcome import Outcome
 from vpsorg_async._request.retry import TABLE
 from vpsorg_async._server_parts import ServerStatus
 
@@ -51,14 +52,15 @@ def lifecycle() -> str:
 
 
 def retry() -> str:
-    """Return the verdict for each retry safety and each outcome of an attempt."""
-    outcomes = [*dict.fromkeys(outcome for _, outcome in TABLE)]
-    rows = [(outcome.value, *(_verdict(TABLE[safety, outcome]) for safety in RetrySafety)) for outcome in outcomes]
+    """Return the verdict for each outcome of an attempt and each retry safety."""
+    rows = [
+        (outcome.value, *(_verdict(TABLE.get((safety, outcome))) for safety in RetrySafety)) for outcome in Outcome
+    ]
     return _table(("outcome of an attempt", *(f"`{safety.name}`" for safety in RetrySafety)), rows)
 
 
-def _verdict(verdict: object) -> str:
-    return str(getattr(verdict, "value", verdict))
+def _verdict(verdict: type | None) -> str:
+    return "" if verdict is None else f"`{verdict.__name__}`"
 
 
 def _status(status: ServerStatus | None) -> str:
@@ -76,12 +78,12 @@ PARTS = {"tree": tree, "lifecycle": lifecycle, "retry": retry}
 def written(page: str) -> str:
     """Return *page* with each part between its marks made anew."""
     for name, make in PARTS.items():
-        begin, end = f"<!-- {name}: begin -->\n", f"\n<!-- {name}: end -->"
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
         before, found, rest = page.partition(begin)
         _, also, after = rest.partition(end)
         if not (found and also):
             raise ValueError(f"{PAGE.name} has no marks for the part {name!r}")
-        page = before + begin + make() + end + after
+        page = f"{before}{begin}{make()}\n{end}{after}"
     return page
 
 

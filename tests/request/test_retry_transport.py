@@ -26,6 +26,7 @@ from tests.rawserver import (
     json,
     text,
 )
+from tests.request.calls import make
 from vpsorg_async import Client, RetryPolicy
 from vpsorg_async._errors import (
     APIConnectionError,
@@ -231,85 +232,6 @@ class TestNotSent:
 
         assert not caught.value.sent
         assert server.requests == []
-
-
-class TestOnlyOnce:
-    @pytest.mark.parametrize("lost", [drop(), drop(reset=True), cut(GOOD, 40), json(500, {}), json(502, {})])
-    async def test_a_create_is_on_the_wire_once(self, server, lost):
-        """R3: whatever became of its answer."""
-        server.answer("POST", "/servers/", lost)
-        server.answer("GET", "/servers/", json(500, {}))
-
-        async with client_of(server, timeout=0.5) as client:
-            with pytest.raises(OutcomeUnknownError):
-                await make(client, "create")
-
-        assert len(server.requests_to("POST")) == 1
-
-    async def test_a_post_of_the_users_own_is_never_sent_twice(self, server):
-        """R3: nor is there anything to look at."""
-        server.answer("POST", "/anything/", drop())
-
-        async with client_of(server) as client:
-            with pytest.raises(OutcomeUnknownError) as caught:
-                await client.request("POST", "/anything/?secret=1", json={"a": 1})
-
-        assert str(caught.value) == (
-            "POST /anything/: Server disconnected without sending a response.; it may have been carried out"
-        )
-        assert len(server.requests) == 1
-
-    async def test_a_post_of_the_users_own_that_was_answered_500_is_that_answer(self, server):
-        """R3: an answer there is to show."""
-        server.answer("POST", "/anything/", json(500, {"detail": "no"}))
-
-        async with client_of(server) as client:
-            with pytest.raises(ServerError):
-                await client.request("POST", "/anything/")
-
-        assert len(server.requests) == 1
-
-
-class TestIdempotent:
-    @pytest.mark.parametrize("lost", [drop(), drop(reset=True), cut(GOOD, 60), json(502, {})])
-    @pytest.mark.parametrize("call", ["update", "replace"])
-    async def test_it_is_sent_again(self, server, call, lost):
-        """R4: PUT and PATCH, twice, are once."""
-        server.answer("PATCH" if call == "update" else "PUT", PATH, [lost, GOOD])
-
-        async with client_of(server) as client:
-            assert (await make(client, call)).id == 7
-
-        first, second = server.requests
-        assert (first.method, first.body) == (second.method, second.body)
-
-    @pytest.mark.parametrize("lost", [drop(), cut(json(204, None), 5), json(500, {}), hang()])
-    async def test_404_to_the_second_delete_is_success(self, server, lost):
-        """R4: the lost one did it."""
-        server.answer("DELETE", PATH, [lost, json(404, {"detail": "Not found."})])
-
-        async with client_of(server, attempt_timeout=0.1) as client:
-            await client.servers.delete(7)
-
-        assert len(server.requests) == 2
-
-    @pytest.mark.parametrize("first", [None, json(429, {}, {"Retry-After": "0"})], ids=["at once", "after a 429"])
-    async def test_404_to_a_delete_that_nothing_came_before_is_not_found(self, server, first):
-        """R4: a 429 was not carried out."""
-        missing = json(404, {"detail": "Not found."})
-        server.answer("DELETE", PATH, [first, missing] if first else missing)
-
-        async with client_of(server) as client:
-            with pytest.raises(NotFoundError):
-                await client.servers.delete(7)
-
-    async def test_404_to_a_delete_after_a_refused_connection_is_not_found(self):
-        """R4: one that never left cannot have deleted it."""
-        with RawServer(tls=certificates().valid) as server:
-            server.refuse_first(1)
-            async with client_of(server, ssl_context=certificates().trust) as client:
-                with pytest.raises(NotFoundError):
-                    await client.servers.delete(7)
 
 
 class TestStartAndStop:
@@ -607,22 +529,6 @@ def answer_all(server):
     server.answer("DELETE", PATH, json(204, None))
     for command in ("start", "stop", "reboot"):
         server.answer("POST", f"{PATH}{command}/", json(200, action()))
-
-
-async def make(client, call):
-    """Make the call of that name."""
-    calls = {
-        "get": lambda: client.servers.get(7),
-        "create": lambda: client.servers.create(**SPEC),
-        "replace": lambda: client.servers.replace(7, name="a", hostname=None, backups_enabled=True),
-        "update": lambda: client.servers.update(7, name="a"),
-        "delete": lambda: client.servers.delete(7),
-        "start": lambda: client.servers.start(7),
-        "stop": lambda: client.servers.stop(7),
-        "reboot": lambda: client.servers.reboot(7),
-        "request": lambda: client.request("POST", "/anything/"),
-    }
-    return await calls[call]()
 
 
 class Moving(httpx.AsyncBaseTransport):
