@@ -53,9 +53,7 @@ def lifecycle() -> str:
 
 def retry() -> str:
     """Return the verdict for each outcome of an attempt and each retry safety."""
-    rows = [
-        (outcome.value, *(_verdict(TABLE.get((safety, outcome))) for safety in RetrySafety)) for outcome in Outcome
-    ]
+    rows = [(outcome.value, *(_verdict(TABLE.get((safety, outcome))) for safety in RetrySafety)) for outcome in Outcome]
     return _table(("outcome of an attempt", *(f"`{safety.name}`" for safety in RetrySafety)), rows)
 
 

@@ -100,14 +100,14 @@ def _wanted(item: pytest.Item, option: Any) -> bool:
     if callspec is None or "anyio_backend" not in callspec.params:
         return True
     backend = backend_name(callspec.params["anyio_backend"])
-    if option.one_backend or _is_a_quick_look_at_chaos(item, option):
+    if option.one_backend or _is_a_quick_poll_at_chaos(item, option):
         # By its name, so that it is the same in every process, and by the interpreter; its cases go together.
         turn = zlib.crc32(item.nodeid.partition("[")[0].encode()) + sys.version_info.minor
         return backend == INSTALLED[turn % len(INSTALLED)]
     return option.backend in (None, backend)
 
 
-def _is_a_quick_look_at_chaos(item: pytest.Item, option: Any) -> bool:
+def _is_a_quick_poll_at_chaos(item: pytest.Item, option: Any) -> bool:
     return "chaos" in item.path.parts and option.chaos_seconds < A_MINUTE and option.backend is None
 
 

@@ -69,7 +69,7 @@ def page(*servers: dict[str, Any], count: int | None = None, **more: Any) -> dic
 
 
 def action(server_id: int | str = 7, status: str = "starting", message: str | None = None) -> dict[str, Any]:
-    """Return the answer to an accepted start, stop or reboot."""
+    """Return the response to an accepted start, stop or reboot."""
     return {
         "status": "success",
         "message": message or f"Server is {status}",

@@ -112,7 +112,7 @@ class FakeAPI:
         return json(201, {**self.servers[server_id], "message": "Server is being provisioned."}, self.headers)
 
     def committed(self, spoil: Callable[[Bytes], Reply]) -> Callable[[Request], Reply]:
-        """Return an answer to a create that makes the server, and then spoils what is said about it."""
+        """Return a response to a create that makes the server, and then spoils what is said about it."""
         return lambda request: spoil(self.create(request))
 
     def get(self, request: Request) -> Bytes:
@@ -157,7 +157,7 @@ def stamp(when: dt.datetime) -> str:
 
 @attrs.frozen
 class Where:
-    """Cut after so many bytes of the request (`up`), or of its answer (`down`)."""
+    """Cut after so many bytes of the request (`up`), or of its response (`down`)."""
 
     up: int | None = None
     down: int | None = None

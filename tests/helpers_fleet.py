@@ -27,9 +27,9 @@ Spoil = Callable[[Bytes], Reply]
 
 
 class FleetAPI(FakeAPI):
-    """FakeAPI that takes commands too. A server arrives with the answer, but for those in `slow`, also when created.
+    """FakeAPI that takes commands too. A server arrives with the response, but for those in `slow`, also when created.
 
-    `spoiled` tells what becomes of the answer to a command to a server, which is carried out all the same;
+    `spoiled` tells what becomes of the response to a command to a server, which is carried out all the same;
     `refused` what is answered in place of carrying it out.
     """
 
@@ -81,7 +81,7 @@ Meddle = Callable[[httpx.Request], httpx.Response | Exception | None]
 
 
 class Meddling(httpx.AsyncBaseTransport):
-    """Answers, or fails, in place of the sandbox where *meddle* says so."""
+    """Responses, or fails, in place of the sandbox where *meddle* says so."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport, meddle: Meddle) -> None:
         self._inner = inner

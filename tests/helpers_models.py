@@ -57,7 +57,7 @@ WITH_ID = st.builds(
 
 
 def contract(name: str) -> Any:
-    """Return one of the answers that the API documents."""
+    """Return one of the responses that the API documents."""
     return json.loads((CONTRACT / f"{name}.json").read_text())
 
 

@@ -1,4 +1,4 @@
-"""What the tests of shared looks have in common: waits beside one another, and a sandbox whose answers are spoiled."""
+"""What the tests of shared polls have in common: waits beside one another, and transports that answer in odd ways."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SpoilingTransport(httpx.AsyncBaseTransport):
 
 
 def spoiled_client_of(sandbox: Sandbox, spoil: Spoil = as_it_is, **options: Any) -> Client:
-    """Return a client of *sandbox*, on its clock, that sees its answers as *spoil* leaves them."""
+    """Return a client of *sandbox*, on its clock, that sees its responses as *spoil* leaves them."""
     return client_by(sandbox, sandbox._clock, spoil, **options)
 
 
@@ -51,9 +51,9 @@ def client_by(sandbox: Sandbox, clock: Any, spoil: Spoil = as_it_is, **options: 
 
 
 class Scripted(httpx.AsyncBaseTransport):
-    """Answers by a function of the request, its query and its number, each in its own time: in any order.
+    """Responses by a function of the request, its query and its number, each in its own time: in any order.
 
-    The function returns the seconds that the answer takes, its status and its body.
+    The function returns the seconds that the response takes, its status and its body.
     """
 
     def __init__(self, answer: Callable[[str, str, int], tuple[float, int, Any]]) -> None:

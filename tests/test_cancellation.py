@@ -141,7 +141,7 @@ class TestOneMoment:
         gc.collect()
 
     async def test_a_body_over_the_limit_leaves_nothing_half_read(self, server):
-        """P1: an answer given up in its middle leaves no generator for the garbage collector to complain of."""
+        """P1: a response given up in its middle leaves no generator for the garbage collector to complain of."""
         too_much = b"x" * (33 * 1024 * 1024)
         head = b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n"
         server.answer("GET", "/servers/8/", raw(head % (200, len(too_much)) + too_much))

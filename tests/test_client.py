@@ -246,7 +246,7 @@ class TestRequest:
 
         assert (caught.value.status_code, caught.value.request_summary) == (404, "GET /nothing/")
 
-    async def test_a_redirect_elsewhere_is_no_answer(self, server):
+    async def test_a_redirect_elsewhere_is_no_response(self, server):
         server.answer("GET", "/x/", text(302, "", headers={"Location": "https://elsewhere.example/y?z=1"}))
 
         async with client_of(server) as client:

@@ -78,7 +78,7 @@ LOST = {
 class TestALostAnswer:
     @pytest.mark.parametrize("spoil", LOST.values(), ids=LOST)
     async def test_the_server_is_found_by_listing_and_returned(self, server, api, spoil):
-        """C1: whatever becomes of the answer, the server that was made is found, with one POST."""
+        """C1: whatever becomes of the response, the server that was made is found, with one POST."""
         seen = []
         server.answer("POST", "/servers/", api.committed(spoil))
         api.add(250)
@@ -92,7 +92,7 @@ class TestALostAnswer:
         told = [event.fields for event in seen if event.name == "create.reconciled"]
         assert told == [{"name": "web-02", "location": "us-west", "server": made.id}]
 
-    async def test_a_server_without_an_answer_and_with_a_hostname_is_found(self, server, api):
+    async def test_a_server_without_a_response_and_with_a_hostname_is_found(self, server, api):
         """C1: the hostname that was given is part of the rule."""
         server.answer("POST", "/servers/", api.committed(lambda _: drop()))
 
@@ -111,7 +111,7 @@ class TestALostAnswer:
         assert made.id == api.created[0]
 
     async def test_no_listing_is_made_before_a_create_nor_after_one_that_was_answered(self, server, api):
-        """C1: looking is for lost answers only."""
+        """C1: polling is for lost responses only."""
         async with client_of(server) as client:
             made = await client.servers.create(**SPEC)
 
@@ -119,7 +119,7 @@ class TestALostAnswer:
         assert (made.id, made.message) == (1, "Server is being provisioned.")
 
     async def test_a_listing_that_fails_at_first_is_asked_again(self, server, api):
-        """C1: a listing whose looks fail for some seconds is no reason to give up."""
+        """C1: a listing whose polls fail for some seconds is no reason to give up."""
         server.answer("POST", "/servers/", api.committed(lambda _: drop()))
         server.answer("GET", "/servers/", [json(500, {}), drop(), text(200, "<html>"), api.page])
         clock = VirtualClock()
@@ -148,8 +148,8 @@ class TestALostAnswer:
             (json(409, {"detail": "Conflict."}), APIStatusError),
         ],
     )
-    async def test_a_refusal_is_an_answer(self, server, api, reply, error):
-        """C1: what the API refused was not made, and is not looked for."""
+    async def test_a_refusal_is_a_response(self, server, api, reply, error):
+        """C1: what the API refused was not made, and is not polled for."""
         server.answer("POST", "/servers/", reply)
 
         async with client_of(server) as client:
@@ -229,7 +229,7 @@ class TestTheListingFails:
         assert posts(server) == 1
 
     async def test_a_listing_that_hangs_ends_with_the_time(self, server, api):
-        """C4: a listing without an answer does not outlast the call."""
+        """C4: a listing without a response does not outlast the call."""
         server.answer("POST", "/servers/", drop())
         server.answer("GET", "/servers/", hang())
 
@@ -251,7 +251,7 @@ class TestTheListingFails:
 
 
 class TestDeadlineAndClosing:
-    async def test_a_third_of_the_time_is_left_for_looking(self, server, api):
+    async def test_a_third_of_the_time_is_left_for_polling(self, server, api):
         """C5: a `timeout` shorter than `attempt_timeout` still finds the server."""
         server.answer("POST", "/servers/", api.committed(lambda _: hang()))
 
@@ -263,7 +263,7 @@ class TestDeadlineAndClosing:
 
     @pytest.mark.parametrize("options", [{"attempt_timeout": None}, {"attempt_timeout": 0.2}, {"attempt_timeout": 9.0}])
     async def test_the_deadline_on_the_wire_leaves_the_outcome_unknown(self, server, api, options):
-        """C5: a POST without an answer is never a mere timeout."""
+        """C5: a POST without a response is never a mere timeout."""
         server.answer("POST", "/servers/", hang())
 
         async with client_of(server, timeout=0.6, **options) as client:
@@ -272,7 +272,7 @@ class TestDeadlineAndClosing:
         assert "no such server was found so far" in str(error)
 
     async def test_without_a_timeout_the_search_ends_too(self, server, api):
-        """C5: `timeout=None` bounds neither the try nor the search, but both end."""
+        """C5: `timeout=None` bounds neither the attempt nor the search, but both end."""
         server.answer("POST", "/servers/", hang())
         clock = VirtualClock()
 
@@ -298,7 +298,7 @@ class TestDeadlineAndClosing:
         assert "the client was closed" in str(errors[0])
         assert server.requests_to("GET") == []
 
-    async def test_closing_the_client_while_it_looks(self, server, api):
+    async def test_closing_the_client_while_it_polls(self, server, api):
         """C5: closing ends the search with what is known."""
         server.answer("POST", "/servers/", drop())
         server.answer("GET", "/servers/", hang())
@@ -315,8 +315,8 @@ class TestDeadlineAndClosing:
 
         assert "the client is closed" in str(errors[0])
 
-    async def test_closing_between_two_looks(self, server, api):
-        """C5: closing does not wait for the next look."""
+    async def test_closing_between_two_polls(self, server, api):
+        """C5: closing does not wait for the next poll."""
         server.answer("POST", "/servers/", drop())
         client = client_of(server)
         errors = []
@@ -382,8 +382,8 @@ class TestRefusedBeforeItWasCarriedOut:
         assert caught.value.retry_after == 3600
         assert server.requests_to("GET") == []
 
-    async def test_an_answer_lost_after_a_refusal_is_looked_for(self, server, api):
-        """C6: the next try has a fate of its own."""
+    async def test_a_response_lost_after_a_refusal_is_polled(self, server, api):
+        """C6: the next attempt has a fate of its own."""
         server.answer("POST", "/servers/", [json(429, {}, {"Retry-After": "0"}), api.committed(lambda _: drop())])
 
         async with client_of(server) as client:
@@ -459,7 +459,7 @@ class TestCancelled:
         assert record.getMessage() == "create.abandoned name='web-02' location='us-west'"
         assert server.requests_to("GET") == []
 
-    async def test_while_it_looks_it_is_told_too(self, server, api, cancelled):
+    async def test_while_it_polls_it_is_told_too(self, server, api, cancelled):
         """C7: a search that is cancelled leaves the same doubt."""
         server.answer("POST", "/servers/", api.committed(lambda _: drop()))
         server.answer("GET", "/servers/", hang())
@@ -471,7 +471,7 @@ class TestCancelled:
         assert [event.name for event in seen] == ["create.abandoned"]
 
     async def test_in_a_hook_on_the_answers_way_up(self, server, api, cancelled):
-        """C7: the answer was there, and a cancel in a slow hook of the user's kept it from whoever asked."""
+        """C7: the response was there, and a cancel in a slow hook of the user's kept it from whoever asked."""
         server.answer("POST", "/servers/", api.committed(lambda answer: answer))
         reached, seen = anyio.Event(), []
 
@@ -485,8 +485,8 @@ class TestCancelled:
 
         assert [event.name for event in seen] == ["create.abandoned"]
 
-    async def test_with_the_answer_half_read(self, server, api, cancelled):
-        """C7: half an answer is none."""
+    async def test_with_the_response_half_read(self, server, api, cancelled):
+        """C7: half a response is none."""
         server.answer("POST", "/servers/", raw(b"HTTP/1.1 201 Created\r\nContent-Length: 999\r\n\r\n{", close=False))
         seen = []
 
@@ -795,7 +795,7 @@ class TestForeignServers:
         assert "cannot be proven" in str(error)
 
     async def test_a_candidate_has_its_methods(self, server, api):
-        """C9: a user can look into a candidate without looking up its id."""
+        """C9: a user can poll into a candidate without polling up its id."""
         api.tells_date = False
         server.answer("POST", "/servers/", api.committed(lambda _: drop()))
 

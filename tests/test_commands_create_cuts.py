@@ -18,7 +18,7 @@ SEED = 20_260_101
 
 
 def places(rng, request_length, answer_length):
-    """Yield random places: a third in the request, the rest in its answer, both ends included."""
+    """Yield random places: a third in the request, the rest in its response, both ends included."""
     for _ in range(CUTS):
         reset = rng.random() < 0.5
         if rng.random() < 1 / 3:
@@ -28,7 +28,7 @@ def places(rng, request_length, answer_length):
 
 
 async def lengths(proxy, server, api):
-    """Return how many bytes a create and its answer are, as they were sent."""
+    """Return how many bytes a create and its response are, as they were sent."""
     async with client_of(proxy) as client:
         await client.servers.create(**SPEC)
     [request] = server.requests

@@ -82,8 +82,8 @@ def client_of(server, **options):
 
 class TestProven:
     @pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
-    async def test_a_look_that_shows_it_rebooting_is_proof(self, server, api, lost):
-        """R6: whatever lost the answer; one POST, one look."""
+    async def test_a_poll_that_shows_it_rebooting_is_proof(self, server, api, lost):
+        """R6: whatever lost the response; one POST, one poll."""
         api.loses(lost, status="rebooting")
 
         async with client_of(server, attempt_timeout=0.2) as client:
@@ -95,7 +95,7 @@ class TestProven:
 
     @pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
     async def test_so_is_a_newer_updated_at_than_before(self, server, api, lost):
-        """R6: a reboot that was over between two looks."""
+        """R6: a reboot that was over between two polls."""
         api.loses(lost, status="active", updated_at=api.time(0.5))
 
         async with client_of(server, attempt_timeout=0.2) as client:
@@ -105,7 +105,7 @@ class TestProven:
         assert (done.status, done.server.status) == ("success", "active")
         assert api.methods == ["GET", "POST", "GET"]
 
-    async def test_it_is_looked_for_again_within_the_time(self, server, api):
+    async def test_it_is_polled_again_within_the_time(self, server, api):
         """R6: a replica that lags behind."""
         api.loses(drop())
         stale, fresh = json(200, api.shown), json(200, {**api.shown, "status": "rebooting"})
@@ -135,7 +135,7 @@ class TestUnknown:
         return caught.value
 
     @pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
-    async def test_a_server_that_looks_as_before_proves_nothing(self, server, api, lost):
+    async def test_a_server_that_polls_as_before_proves_nothing(self, server, api, lost):
         """R6: and the reboot is not sent again."""
         api.loses(lost)
 
@@ -184,11 +184,11 @@ class TestUnknown:
             await client.servers.update(7, name="b")
             await self.unknown(client)
 
-    @pytest.mark.parametrize("look", [drop(), hang(), json(500, {}), json(404, {}), json(200, "?")], ids=str)
-    async def test_looks_that_fail_prove_nothing(self, server, api, look):
+    @pytest.mark.parametrize("poll", [drop(), hang(), json(500, {}), json(404, {}), json(200, "?")], ids=str)
+    async def test_polls_that_fail_prove_nothing(self, server, api, poll):
         """R6: both causes are kept."""
         api.loses(drop())
-        server.answer("GET", PATH, look)
+        server.answer("GET", PATH, poll)
 
         async with client_of(server) as client:
             error = await self.unknown(client)
@@ -211,8 +211,8 @@ class TestUnknown:
 
         assert api.methods == ["POST"]
 
-    async def test_a_third_of_the_time_is_left_to_look(self, server, api):
-        """R6: a timeout shorter than that of a try."""
+    async def test_a_third_of_the_time_is_left_to_poll(self, server, api):
+        """R6: a timeout shorter than that of an attempt."""
         api.loses(hang(), status="rebooting")
 
         async with client_of(server, timeout=0.6, attempt_timeout=10) as client:
@@ -222,7 +222,7 @@ class TestUnknown:
 class TestNotCarriedOut:
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
     async def test_a_refusal_is_a_refusal(self, server, api, status):
-        """R6: nothing is looked for."""
+        """R6: nothing is polled for."""
         server.answer("POST", REBOOT, json(status, {"detail": "no"}))
 
         async with client_of(server) as client:

@@ -1,4 +1,4 @@
-"""The demo tells what looks at the servers returned, and touches nothing real unless it is told to."""
+"""The demo tells what polls the servers returned, and touches nothing real unless it is told to."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ SPEC = {"plan_id": 1, "os_id": 5, "location": "us-west"}
 
 
 class Watched:
-    """A client of a served sandbox, and what its looks returned: (name, status), in order."""
+    """A client of a served sandbox, and what its polls returned: (name, status), in order."""
 
     def __init__(self, base_url: str) -> None:
-        self.looks: list[tuple[str, str]] = []
+        self.polls: list[tuple[str, str]] = []
         self.client = Client("vps_sandbox", base_url=base_url)
         self.client.http.event_hooks["response"] = [self._note]
 
     async def _note(self, response) -> None:
         if response.request.method == "GET" and response.status_code == 200:
             server = json.loads(await response.aread())
-            self.looks.append((server["name"], server["status"]))
+            self.polls.append((server["name"], server["status"]))
 
 
 @pytest.mark.anyio
-async def test_every_status_that_is_printed_was_seen_by_a_look():
+async def test_every_status_that_is_printed_was_seen_by_a_poll():
     sandbox = Sandbox()
     lines: list[str] = []
     async with sandbox.serve(speed=10 * SPEED) as base_url:
@@ -49,15 +49,15 @@ async def test_every_status_that_is_printed_was_seen_by_a_look():
     statuses = [tuple(line.split(" at ")[0].split(": ")) for line in lines if ": " in line]
     for name in NAMES:
         told = [status for who, status in statuses if who == name]
-        seen = [status for who, status in watched.looks if who == name]
+        seen = [status for who, status in watched.polls if who == name]
         changes = [status for index, status in enumerate(seen) if index == 0 or seen[index - 1] != status]
-        # After each command the first look is told, also where it shows the same as the last one before it.
+        # After each command the first poll is told, also where it shows the same as the last one before it.
         assert told[-1] == "gone"
         told_changes = [status for index, status in enumerate(told) if index == 0 or told[index - 1] != status]
         assert [*changes, "gone"] == told_changes
         assert told[-2] == "stopped"
-    looked = [call for call in sandbox.calls if call.method == "GET" and call.status == 200]
-    assert len(looked) == len(watched.looks)
+    polled = [call for call in sandbox.calls if call.method == "GET" and call.status == 200]
+    assert len(polled) == len(watched.polls)
     assert sandbox.servers == []
 
 

@@ -44,8 +44,8 @@ class Watched:
         with self._news:
             assert self._news.wait_for(holds, timeout=30)
 
-    def looked_at_after_its_reboot(self, server_id):
-        """Tell whether the process has read that its reboot was accepted: it waits, so it looks."""
+    def polled_after_its_reboot(self, server_id):
+        """Tell whether the process has read that its reboot was accepted: it waits, so it polls."""
         paths = [call.path for call in self.sandbox.calls]
         reboot = f"/servers/{server_id}/reboot/"
         return reboot in paths and not {"/servers/", f"/servers/{server_id}/"}.isdisjoint(paths[paths.index(reboot) :])
@@ -61,10 +61,10 @@ class TestInterrupt:
         sandbox.app = watched = Watched(sandbox, lambda scope: scope["path"].endswith(f"/{ids[3]}/reboot/"))
 
         with sandbox.serve() as base_url, started(backend, base_url) as process:
-            watched.until(lambda: all(map(watched.looked_at_after_its_reboot, ids[:2])))
+            watched.until(lambda: all(map(watched.polled_after_its_reboot, ids[:2])))
             # Longer than a reboot takes.
             sandbox.advance(60)
-            watched.until(lambda: watched.held and watched.looked_at_after_its_reboot(ids[2]))
+            watched.until(lambda: watched.held and watched.polled_after_its_reboot(ids[2]))
             process.send_signal(signal.SIGINT)
             output, errors = process.communicate(timeout=30)
 

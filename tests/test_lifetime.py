@@ -71,7 +71,7 @@ async def closed_when(condition, client, function, *arguments, **options):
 @pytest.mark.anyio
 class TestClosing:
     async def test_a_call_on_the_wire_ends_with_the_reason(self, server):
-        """P3: closed while a GET waits for its answer."""
+        """P3: closed while a GET waits for its response."""
         client = client_of(server)
 
         error = await closed_when(lambda: server.arrived(path="/servers/8/"), client, client.servers.get, 8)
@@ -81,7 +81,7 @@ class TestClosing:
         await server.until(lambda: server.connections_open == 0)
 
     async def test_a_create_on_the_wire_is_unknown(self, server):
-        """P3: closed while a create waits for its answer."""
+        """P3: closed while a create waits for its response."""
         server.answer("POST", "/servers/", hang())
         client = client_of(server)
 
@@ -92,7 +92,7 @@ class TestClosing:
         assert len(server.requests) == 1
 
     async def test_a_reboot_on_the_wire_is_unknown(self, server):
-        """P3: closed while a reboot waits for its answer."""
+        """P3: closed while a reboot waits for its response."""
         server.answer("POST", "/servers/7/reboot/", hang())
         client = client_of(server)
 
@@ -102,7 +102,7 @@ class TestClosing:
         assert "the client was closed" in str(error)
 
     async def test_a_post_of_the_users_own_on_the_wire_is_unknown(self, server):
-        """P3: closed while `client.request("POST", …)` waits for its answer."""
+        """P3: closed while `client.request("POST", …)` waits for its response."""
         server.answer("POST", "/other/", hang())
         client = client_of(server)
 
@@ -112,7 +112,7 @@ class TestClosing:
         assert type(error) is OutcomeUnknownError
 
     async def test_a_start_on_the_wire_may_have_been_carried_out(self, server):
-        """P3: closed while a start waits for its answer: safe to repeat, and it says that it may have been sent."""
+        """P3: closed while a start waits for its response: safe to repeat, and it says that it may have been sent."""
         server.answer("POST", "/servers/7/start/", hang())
         client = client_of(server)
 
@@ -121,7 +121,7 @@ class TestClosing:
         assert (type(error), error.sent) == (APIConnectionError, True)
 
     async def test_a_call_in_a_retry_pause_ends_at_once(self, server):
-        """P3: closed while a call pauses before its next try."""
+        """P3: closed while a call pauses before its next attempt."""
         server.answer("GET", "/servers/9/", json(500, {}))
         paused = anyio.Event()
         client = client_of(server, retry=SLOW, on_event=lambda event: paused.set())
@@ -171,13 +171,13 @@ class TestClosing:
         assert len(server.requests) == 1
 
     @pytest.mark.parametrize("status", ["stopped", "active"])
-    async def test_a_wait_ends_in_its_sleep_and_in_its_look(self, server, status):
-        """P3: closed while a wait sleeps between two looks, or looks."""
+    async def test_a_wait_ends_in_its_sleep_and_in_its_poll(self, server, status):
+        """P3: closed while a wait sleeps between two polls, or polls."""
         server.answer("GET", "/servers/9/", [json(200, detail(9)), hang()])
-        looked = anyio.Event()
-        client = client_of(server, on_event=lambda event: event.name == "poll.ended" and looked.set())
+        polled = anyio.Event()
+        client = client_of(server, on_event=lambda event: event.name == "poll.ended" and polled.set())
         number = 9 if status == "stopped" else 8
-        condition = looked.wait if number == 9 else lambda: server.arrived(path="/servers/8/")
+        condition = polled.wait if number == 9 else lambda: server.arrived(path="/servers/8/")
 
         error = await closed_when(condition, client, client.servers.wait_until, number, status=status)
 
@@ -223,7 +223,7 @@ class TestClosing:
         await server.until(lambda: server.connections_open == 0)
 
     async def test_a_search_for_a_lost_create_ends_unknown(self, server):
-        """P3: closed while it is looked for what became of a create."""
+        """P3: closed while it is polled for what became of a create."""
         server.answer("POST", "/servers/", json(500, {}))
         server.answer("GET", "/servers/", hang())
         client = client_of(server)
@@ -272,7 +272,7 @@ class TestClosing:
 
         assert str(caught.value) == "the client is closed"
 
-    async def test_the_answer_that_came_in_time_is_kept(self, server):
+    async def test_the_response_that_came_in_time_is_kept(self, server):
         """P3: closing an idle client ends nothing that has ended."""
         async with client_of(server) as client:
             found = await client.servers.get(7)

@@ -310,7 +310,7 @@ class TestChangesWhileReading:
 
 
 def pages_of(*pages, count=Ellipsis, next_of=None):
-    """Return an answer that lists servers of these ids on these pages, and says 404 to any other."""
+    """Return a response that lists servers of these ids on these pages, and says 404 to any other."""
     total = sum(map(len, pages)) if count is Ellipsis else count
 
     def answer(request):

@@ -187,7 +187,7 @@ class TestRealErrors:
         assert TOKEN.encode() not in pickle.dumps(back)
 
     async def test_an_unknown_create_keeps_its_causes(self):
-        """P6: with what lost the answer, and what made looking fail."""
+        """P6: with what lost the response, and what made polling fail."""
         with RawServer() as server:
             server.answer("POST", "/servers/", drop())
             server.answer("GET", "/servers/", json(403, {"detail": "no"}))

@@ -69,7 +69,7 @@ class TestPollPolicy:
         assert str(caught.value) == words
 
     @pytest.mark.parametrize(("waited", "interval"), [(0, 1), (9, 1), (10, 1), (30, 3), (50, 5), (900, 5)])
-    def test_looks_are_rarer_the_longer_it_waits(self, waited, interval):
+    def test_polls_are_rarer_the_longer_it_waits(self, waited, interval):
         """A tenth of the time waited, between the two bounds."""
         assert PollPolicy().interval(waited) == interval
 

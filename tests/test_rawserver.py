@@ -83,7 +83,7 @@ class TestRules:
         async with client_of(server) as client:
             assert [(await client.get("/x/")).status_code for _ in range(4)] == [500, 502, 200, 200]
 
-    async def test_an_answer_is_computed_from_the_request(self, server):
+    async def test_a_response_is_computed_from_the_request(self, server):
         server.answer("POST", "/servers/", lambda request: json(201, {"echo": request.json, "q": request.query}))
 
         async with client_of(server) as client:

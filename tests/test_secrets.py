@@ -90,7 +90,7 @@ def logged(caplog):
 
 @pytest.fixture
 def everything(caplog):
-    """Log everything; give what takes down more that was seen, and look at all of it at the end."""
+    """Log everything; give what takes down more that was seen, and poll at all of it at the end."""
     caplog.set_level(1)
     seen = []
     yield seen
@@ -281,7 +281,7 @@ class TestCancels:
         ids=["before the answer", "in its head", "in its body"],
     )
     async def test_a_cancel_in_mid_read(self, server, everything, answer):
-        """T1: the traceback with locals of a cancel while an answer is read."""
+        """T1: the traceback with locals of a cancel while a response is read."""
         server.answer("GET", "/servers/7/", answer)
         async with client_of(server.base_url, timeout=None) as client:
 
@@ -535,7 +535,7 @@ class TestRequests:
 
     @pytest.mark.parametrize("answer", ["404", "echo", "echo in html", "echo in garbage", "echo in a broken header"])
     async def test_what_is_logged_on_the_way_by_a_proxy_does_not_show_it(self, server, everything, caplog, answer):
-        """T1: httpcore carries these calls, and logs the heads of answers, which may quote it."""
+        """T1: httpcore carries these calls, and logs the heads of responses, which may quote it."""
         reply, kind = OFF_THE_WIRE[answer]
         server.answer("GET", "/servers/7/", reply)
 

@@ -1,4 +1,4 @@
-"""What the tests of waits share: a server's story, told look by look, and a clock on which pauses take no time."""
+"""What the tests of waits share: a server's story, told poll by poll, and a clock on which pauses take no time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEVEN = "/servers/7/"
 RETRY = RetryPolicy(initial=0.01, maximum=0.02)
 # A grace that does not pass while a test runs; where it shall pass, a test brings its own.
 POLL = PollPolicy(minimum=0.005, maximum=0.01, grace=60)
-# On a clock that skips pauses: looks at the begin and at `timeout=10`, and none between.
+# On a clock that skips pauses: polls at the begin and at `timeout=10`, and none between.
 TWICE = PollPolicy(minimum=10, maximum=10, grace=60)
 DATE = "Wed, 15 Oct 2025 12:00:00 GMT"
 BEFORE, AFTER = "2025-10-15T10:35:00Z", "2025-10-15T12:00:01Z"
@@ -54,19 +54,19 @@ def skipping_client_of(server, clock, **options) -> Client:
     return Client._over(pool, clock, token="vps_test", base_url=server.base_url, retry=RETRY, **options)
 
 
-def look(status: Any = "active", **changes: Any) -> Reply:
-    """Return what a look is answered with."""
+def shown(status: Any = "active", **changes: Any) -> Reply:
+    """Return what a poll is answered with."""
     return json(200, detail(status=status, **changes))
 
 
-def looks(*told: Any) -> list[Reply]:
-    """Return answers to looks, one after another, the last one for ever: statuses, or replies as they are."""
-    return [look(item) if isinstance(item, str) or item is None else item for item in told]
+def shown_in_turn(*told: Any) -> list[Reply]:
+    """Return answers to polls, one after another, the last one for ever: statuses, or replies as they are."""
+    return [shown(item) if isinstance(item, str) or item is None else item for item in told]
 
 
 def tell(server, *told: Any) -> None:
-    """Let the looks at server 7 show this, one after another, the last one for ever."""
-    server.answer("GET", SEVEN, looks(*told))
+    """Let the polls of server 7 show this, one after another, the last one for ever."""
+    server.answer("GET", SEVEN, shown_in_turn(*told))
 
 
 def accept(server, name: str, *, date: str | None = None) -> None:
@@ -76,5 +76,5 @@ def accept(server, name: str, *, date: str | None = None) -> None:
     server.answer("POST", f"{SEVEN}{name}/", json(200, action(status=through), headers))
 
 
-def made_looks(server) -> int:
+def made_polls(server) -> int:
     return len(server.requests_to("GET", SEVEN))

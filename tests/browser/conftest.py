@@ -1,4 +1,4 @@
-"""A headless Chromium, and a sandbox that it looks at. Needs Debian's `chromium` and `chromium-driver`."""
+"""A headless Chromium, and a sandbox that it polls. Needs Debian's `chromium` and `chromium-driver`."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def driver(tmp_path_factory):
     for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # Named, so that Selenium looks for no other.
+    # Named, so that Selenium polls for no other.
     service = webdriver.ChromeService(shutil.which("chromedriver") or "chromedriver")
     driver = webdriver.Chrome(options=options, service=service)
     yield driver

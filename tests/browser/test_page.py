@@ -151,7 +151,7 @@ class TestTraces:
 
 
 def contents(sandbox, api):
-    """Let things happen that are worth a look."""
+    """Let things happen that are worth a poll."""
     sandbox.add_account("vps_second")
     sandbox.faults.add(
         Fault.drop(after_commit=True, path="^/servers/$", every=2),

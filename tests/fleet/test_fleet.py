@@ -1,4 +1,4 @@
-"""What each method of a fleet does to its servers, what its outcomes hold, and what becomes of lost answers."""
+"""What each method of a fleet does to its servers, what its outcomes hold, and what becomes of lost responses."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ class TestTimeOfAnItem:
         assert report[0].server is report[0].error.server
         assert report[0].value.server.id == ids[0]
 
-    async def test_a_command_without_an_answer_is_unknown(self, server, api):
+    async def test_a_command_without_a_response_is_unknown(self, server, api):
         [key] = api.add(1, status="stopped")
         api.spoiled[key] = lambda _: hang()
 
@@ -403,7 +403,7 @@ class TestCreate:
         assert states(reports[0]) == ["unknown"] * 3 + ["skipped"] * 2
         assert {type(outcome.error) for outcome in reports[0].unknown} == {OutcomeUnknownError}
 
-    async def test_the_time_of_an_item_leaves_a_third_for_looking(self, server, api):
+    async def test_the_time_of_an_item_leaves_a_third_for_polling(self, server, api):
         """C5: found within the item's time."""
         server.answer("POST", "/servers/", api.committed(lambda _: hang()))
 

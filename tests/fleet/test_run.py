@@ -291,7 +291,7 @@ class TestNothingMore:
 
 
 class Counted(httpx.AsyncBaseTransport):
-    """Answers every change of a server with that server, and remembers how many were under way."""
+    """Responses every change of a server with that server, and remembers how many were under way."""
 
     def __init__(self):
         self.under_way = self.peak = 0

@@ -445,11 +445,11 @@ class TestEnds:
             async def in_a_fleet(server_id):
                 await client.fleet([server_id]).start()
 
-            async def looking(server_id):
+            async def polling(server_id):
                 await client.servers.get(server_id)
                 await anyio.sleep_forever()
 
-            works = dict(zip(ids, (in_a_task, in_a_fleet, looking), strict=True))
+            works = dict(zip(ids, (in_a_task, in_a_fleet, polling), strict=True))
             async with client.fleet(ids).apply(lambda server_id: works[server_id](server_id)) as run:
                 await server.arrived(2, "POST")
                 await server.arrived(1, "GET")

@@ -66,7 +66,7 @@ def test_each_example_is_as_its_schema_says(schema, example):
 
 
 def test_there_are_examples():
-    """Of every answer with a body, of every body, of every refusal; `power/` is not documented."""
+    """Of every response with a body, of every body, of every refusal; `power/` is not documented."""
     assert len(EXAMPLES) == 8 + 3 + 6
 
 

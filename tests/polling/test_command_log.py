@@ -64,7 +64,7 @@ class TestPending:
         assert change.command == Command(name="reboot", began=1.0, answered=2.0, date=NOON)
 
     @pytest.mark.parametrize("lost", [True, False])
-    def test_a_command_that_ends_without_an_answer_counts_if_it_may_have_been_carried_out(self, lost):
+    def test_a_command_that_ends_without_a_response_counts_if_it_may_have_been_carried_out(self, lost):
         """Else the one before it counts again, also for waits that hold the refused one."""
         command_log = CommandLog()
         first = give(command_log, "stop", 1.0, 2.0)
@@ -99,7 +99,7 @@ class TestPending:
         ],
     )
     def test_a_reading_that_shows_the_effect_ends_it(self, status, began, pending):
-        """If it was begun after the answer; the time alone ends nothing."""
+        """If it was begun after the response; the time alone ends nothing."""
         command_log = CommandLog()
         change = give(command_log, "reboot", 1.0, 2.0)
 
@@ -107,8 +107,8 @@ class TestPending:
 
         assert (command_log.pending(7) is change, change.shown) == (pending, not pending)
 
-    def test_an_effect_that_was_shown_before_the_answer_is_not_waited_for(self):
-        """As when a look has settled what became of a lost command."""
+    def test_an_effect_that_was_shown_before_the_response_is_not_waited_for(self):
+        """As when a poll has settled what became of a lost command."""
         command_log = CommandLog()
         change = give(command_log, "reboot", 1.0, 2.0, shown=True)
 

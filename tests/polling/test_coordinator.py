@@ -1,4 +1,4 @@
-"""The shared look: waits of one client look for one another, and what befalls one is not felt by the others."""
+"""The shared poll: waits of one client poll for one another, and what befalls one is not felt by the others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from vpsorg_async.sandbox.faults import Fault
 
 
 pytestmark = pytest.mark.anyio
-# One look at the begin, and the next so late that whoever waits for it is late.
+# One poll at the begin, and the next so late that whoever waits for it is late.
 SLOW = PollPolicy(minimum=30, maximum=30, grace=60)
 LIST = "/servers/"
 ONE = re.compile(r"/servers/\d+/")
@@ -72,7 +72,7 @@ def api(server):
 
 
 def among(client, **options):
-    """Give waits of *client* that look once, never end by themselves, and are content with what a list shows."""
+    """Give waits of *client* that poll once, never end by themselves, and are content with what a list shows."""
     return waits_of(client, **{"poll": SLOW, "timeout": None, "detail": False, **options})
 
 
@@ -104,7 +104,7 @@ def told_by_id(server, **told):
 
 
 class TestTheOneWhoLooks:
-    async def test_when_the_lists_carrier_is_cancelled_its_successor_looks_at_once(self, server, api):
+    async def test_when_the_lists_carrier_is_cancelled_its_successor_polls_at_once(self, server, api):
         """W17: nobody waits for the next interval."""
         server.answer("GET", LIST, [hang(), all_of()])
 
@@ -117,8 +117,8 @@ class TestTheOneWhoLooks:
         assert waits.ends == {"1": "cancelled", **same(MANY[1:], "active")}
         assert asked(server) == (2, 0)
 
-    async def test_when_the_gets_carrier_is_cancelled_its_successor_looks_at_once(self, server, api):
-        """W17: the same for a look at a single server."""
+    async def test_when_the_gets_carrier_is_cancelled_its_successor_polls_at_once(self, server, api):
+        """W17: the same for a poll at a single server."""
         told_by_id(server, _7=[hang(), "active"])
 
         async with among(client_of(server)) as waits:
@@ -133,7 +133,7 @@ class TestTheOneWhoLooks:
 
     @pytest.mark.parametrize("kind", ["list", "get"])
     async def test_one_carrier_after_another_may_be_cancelled(self, server, kind):
-        """W17: each time the next one looks at once."""
+        """W17: each time the next one polls once."""
         FakeAPI(server).add(20)
         path = LIST if kind == "list" else "/servers/7/"
         server.answer("GET", LIST, [*[hang()] * 5, all_of(range(1, 21))])
@@ -149,8 +149,8 @@ class TestTheOneWhoLooks:
         assert waits.ends == {**same(range(5), "cancelled"), **same(range(5, 20), "active")}
         assert asked(server) == ((6, 0) if kind == "list" else (0, 6))
 
-    async def test_one_cancelled_in_the_moment_in_which_it_is_to_look_has_a_successor(self):
-        """W17: it has been given the look and has not begun it; the others look at once."""
+    async def test_one_cancelled_in_the_moment_in_which_it_is_to_poll_has_a_successor(self):
+        """W17: it has been given the poll and has not begun it; the others poll at once."""
         sandbox = Sandbox(servers=2)
         first, second = stopping(sandbox)
         clock = HookedClock(sandbox._clock)
@@ -159,30 +159,30 @@ class TestTheOneWhoLooks:
             waits.begin(first, status="stopped", name="other")
             waits.begin(second, status="stopped", name="carrier", timeout=1000)
             waits.begin(second, status="stopped", name="successor", timeout=900)
-            # Who watches the time is woken, and with the next step gives a look to one who is being cancelled.
+            # Who watches the time is woken, and with the next step gives a poll to one who is being cancelled.
             clock.after_sleep = lambda: waits.cancel("carrier")
 
         assert waits.ends == {"carrier": "cancelled", "successor": "stopped", "other": "stopped"}
         assert sandbox._clock.now() < 40
 
     async def test_a_leader_that_is_cancelled_while_it_watches_the_time_has_a_successor(self, server, api):
-        """W17: the others' next look is made when it is due."""
-        looked = anyio.Event()
+        """W17: the others' next poll is made when it is due."""
+        polled = anyio.Event()
         server.answer("GET", LIST, [all_of(status="stopped"), all_of()])
 
         def on_event(event):
             if event.name == "poll.ended":
-                looked.set()
+                polled.set()
 
         async with among(client_of(server, on_event=on_event), poll=POLL) as waits:
             waits.begin("1", poll=SLOW)
             waits.begin(*MANY[1:], timeout=900)
-            await looked.wait()
+            await polled.wait()
             waits.cancel("1")
 
         assert waits.ends == {"1": "cancelled", **same(MANY[1:], "active")}
 
-    async def test_a_leader_whose_on_change_hangs_looks_no_more(self, server, api):
+    async def test_a_leader_whose_on_change_hangs_polls_no_more(self, server, api):
         """W17: it is neither leader nor served while it runs; the others miss nothing."""
         changed = anyio.Event()
         server.answer("GET", LIST, [all_of(status="stopped"), all_of()])
@@ -201,7 +201,7 @@ class TestTheOneWhoLooks:
         assert waits.ends == {"1": "cancelled", **same(MANY[1:], "active")}
 
     async def test_a_leader_whose_wait_ends_passes_the_lead_on(self, server, api):
-        """W17: those who wait longer are looked for."""
+        """W17: those who wait longer are polled for."""
         server.answer("GET", LIST, [all_of(status="stopped"), all_of()])
 
         async with among(client_of(server), poll=POLL) as waits:
@@ -212,7 +212,7 @@ class TestTheOneWhoLooks:
         assert waits.ended["1"].status == "stopped"
 
     async def test_a_carrier_whose_time_is_over_has_a_successor(self, server, api):
-        """W17: one who came late, with more time, looks when the look of the others is given up."""
+        """W17: one who came late, with more time, polls when the poll of the others is given up."""
         server.answer("GET", LIST, hang())
         told_by_id(server, _1=[hang(), "active"])
 
@@ -230,8 +230,8 @@ class TestTheOneWhoLooks:
 
 
 class TestComingAndGoing:
-    async def test_one_who_comes_while_a_list_is_on_the_wire_is_looked_for_beside_it(self, server, api):
-        """W17: it hears nothing of a look begun before it came, and does not wait for its end either."""
+    async def test_one_who_comes_while_a_list_is_on_the_wire_is_polled_beside_it(self, server, api):
+        """W17: it hears nothing of a poll begun before it came, and does not wait for its end either."""
         limiter = server.gate()
         server.answer("GET", LIST, hold(all_of([*MANY, 50], status="stopped"), limiter))
         told_by_id(server, _50=["active"])
@@ -264,7 +264,7 @@ class TestComingAndGoing:
         assert waits.ends == {1: "active", **same(MANY[1:8], "cancelled"), **same(MANY[8:], "active")}
         assert asked(server) == (1, 0)
 
-    async def test_a_look_begun_before_the_wait_is_not_heard_by_it(self, server, api):
+    async def test_a_poll_begun_before_the_wait_is_not_heard_by_it(self, server, api):
         """W17: what was asked before the wait began may be older than what it waits for."""
         first, second = server.gate(), server.gate()
         stopped = hold(json(200, detail(7, status="stopped")), second)
@@ -284,7 +284,7 @@ class TestComingAndGoing:
         assert waits.ends == {"early": "active", "late": "active"}
         assert asked(server) == (0, 3)
 
-    async def test_one_who_comes_is_looked_for_at_once(self, server, api):
+    async def test_one_who_comes_is_polled_at_once(self, server, api):
         """W17: also when the leader sleeps for long."""
         told_by_id(server, _1=["stopped"])
 
@@ -325,9 +325,9 @@ class TestComingAndGoing:
 
 class TestOnChange:
     @pytest.mark.parametrize("kind", ["plain", "async"])
-    @pytest.mark.parametrize("who", [1, 5], ids=["who looks", "another"])
+    @pytest.mark.parametrize("who", [1, 5], ids=["who polls", "another"])
     async def test_one_that_raises_ends_its_own_wait_alone(self, server, api, kind, who):
-        """W18: whoever looks for all, and however it raises."""
+        """W18: whoever polls for all, and however it raises."""
         server.answer("GET", LIST, [all_of(status="stopped"), all_of()])
 
         def plain(shown):
@@ -345,7 +345,7 @@ class TestOnChange:
         assert waits.ends == {**same(MANY, "active"), who: "LookupError"}
         assert asked(server)[0] == 2
 
-    @pytest.mark.parametrize("who", [1, 5], ids=["who looks", "another"])
+    @pytest.mark.parametrize("who", [1, 5], ids=["who polls", "another"])
     async def test_one_that_never_returns_holds_up_its_own_wait_alone(self, who):
         """W18: the others end when their servers are there, and it at its deadline."""
         sandbox = Sandbox(servers=12)
@@ -464,7 +464,7 @@ class TestListsThatLeaveOut:
         assert len(server.requests_to("GET", "/servers/12/")) == 3
 
     async def test_a_patient_wait_does_not_lose_its_patience_with_that_of_another(self):
-        """W8: five failed looks of its own in a row end a wait, and not those that another made meanwhile."""
+        """W8: five failed polls of its own in a row end a wait, and not those that another made meanwhile."""
         sandbox = Sandbox(servers=1)
         quick = PollPolicy(minimum=0.1, maximum=0.1)
         slow = PollPolicy(minimum=5, maximum=5)
@@ -576,7 +576,7 @@ class TestCost:
         assert waits.ends == same([1, 2], "active")
         assert asked(server) == (2, 0)
 
-    async def test_one_look_serves_all_who_wait_for_one_server(self, server, api):
+    async def test_one_poll_serves_all_who_wait_for_one_server(self, server, api):
         """Whatever they wait for."""
         told_by_id(server, _7=["stopped", "active"])
 
@@ -588,7 +588,7 @@ class TestCost:
         assert asked(server) == (0, 2)
 
     async def test_those_due_soon_are_taken_along(self):
-        """Waits that began at different moments look together from then on."""
+        """Waits that began at different moments poll together from then on."""
         sandbox = Sandbox(servers=3)
         ids = [one["id"] for one in sandbox.servers]
         done = []
@@ -624,7 +624,7 @@ class TestCost:
         assert {one.ipv6_address for one in waits.ended.values()} == {"2001:db8::7" if wants else None}
         assert asked(server) == (1, 12 if wants else 0)
 
-    async def test_a_look_tells_what_it_cost(self, server, api):
+    async def test_a_poll_tells_what_it_cost(self, server, api):
         """`poll.ended`, with what it showed and how many requests it took."""
         events = []
 
@@ -717,7 +717,7 @@ class TestCommands:
 
 class TestFailures:
     @pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (403, PermissionDeniedError)])
-    async def test_a_refused_list_ends_all_waits_of_that_look(self, server, api, status, kind):
+    async def test_a_refused_list_ends_all_waits_of_that_poll(self, server, api, status, kind):
         """Each with an error of its own: one object would gather the tracebacks of all."""
         server.answer("GET", LIST, json(status, {"detail": "no"}))
 
@@ -729,7 +729,7 @@ class TestFailures:
         assert asked(server) == (1, 0)
 
     async def test_a_refused_get_ends_the_waits_for_that_server(self, server, api):
-        """Those who were served by another look hear it from that."""
+        """Those who were served by another poll hear it from that."""
         told_by_id(server, _7=[json(401, {})], _8=["active"])
 
         async with among(client_of(server)) as waits:
@@ -742,7 +742,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("kind", ["429", "503"])
     async def test_a_list_that_asks_for_a_pause_ends_those_only_whose_time_is_over_by_then(self, kind):
-        """The others look when the API lets itself be asked again."""
+        """The others poll when the API lets itself be asked again."""
         sandbox = Sandbox(servers=12)
         ids = [one["id"] for one in sandbox.servers]
         refusals = [httpx.Response(int(kind), headers={"Retry-After": "30"})]
@@ -777,7 +777,7 @@ class TestFailures:
         assert waits.ends == same(MANY, "active")
         assert asked(server)[1] == len(MANY)
 
-    async def test_a_page_that_fails_is_a_failed_look_of_those_not_shown(self, server):
+    async def test_a_page_that_fails_is_a_failed_poll_of_those_not_shown(self, server):
         """Those on the pages before it have been seen."""
         api = FakeAPI(server)
         api.add(30, status="active")
@@ -792,8 +792,8 @@ class TestFailures:
 
         assert waits.ends == {**same(range(1, 11), "active"), **same(range(11, 31), "ServerError")}
 
-    async def test_a_page_that_fails_once_is_looked_over(self, server):
-        """The next look is the retry."""
+    async def test_a_page_that_fails_once_is_polled_over(self, server):
+        """The next poll is the retry."""
         api = FakeAPI(server)
         api.add(30, status="active")
         api.paged_by = 10
@@ -837,7 +837,7 @@ class TestFailures:
 
 class TestViews:
     async def test_each_gets_a_server_of_its_own_view(self, server, api):
-        """Whoever looked, and by whose options."""
+        """Whoever polled, and by whose options."""
         told_by_id(server, _7=["active"])
         root = client_of(server)
         views = {"root": root, "one": root.with_options(timeout=5), "two": root.with_options(timeout=7)}

@@ -1,6 +1,6 @@
 """Ten thousand waits that come, go, are cancelled and have commands, while the API fails and lags: seeded.
 
-Answers take their own time, so that they end in another order than they began. Watches are among the waits, and a
+Responses take their own time, so that they end in another order than they began. Watches are among the waits, and a
 change wakes them at any time. A wait that returns a server must have got it from a poll begun after its command was
 answered, and no sooner than the sandbox says that the command was over; no wait ends later than a second after its
 deadline; every wait ends; and no watch tells what is older than what it told before.
@@ -36,7 +36,7 @@ SECONDS = 240.0
 LAG = 6.0
 GOALS = ("active", "stopped")
 ENDS = ("done", "timed out", "cancelled", "failed")
-ROLES = ("led", "lost the lead while looking", "changes told")
+ROLES = ("led", "lost the lead while polling", "changes told")
 WHO: ContextVar[int | None] = ContextVar("WHO", default=None)
 
 
@@ -60,12 +60,12 @@ class Waiter:
 
 
 class UnkindTransport(httpx.AsyncBaseTransport):
-    """The sandbox's answers, late, spoiled or out of date as the weather has it; cancels some of those who look."""
+    """The sandbox's answers, late, spoiled or out of date as the weather has it; cancels some of those who poll."""
 
     def __init__(self, sandbox: Sandbox, chance: random.Random, waiters: dict[int, Waiter]) -> None:
         self.weather = "fair"
-        # When each look began, which server it showed, and in which status.
-        self.looks: list[tuple[float, int, str]] = []
+        # When each poll began, which server it showed, and in which status.
+        self.polls: list[tuple[float, int, str]] = []
         self._inner = InProcessTransport(sandbox.app, sandbox._clock)
         self._clock = sandbox._clock
         self._chance = chance
@@ -95,12 +95,12 @@ class UnkindTransport(httpx.AsyncBaseTransport):
         if path == "/servers/":
             body = self._lagging(str(request.url), body)
         shown = json.loads(body)
-        self.looks += [(began, one["id"], one["status"]) for one in shown.get("results", [shown]) if "id" in one]
+        self.polls += [(began, one["id"], one["status"]) for one in shown.get("results", [shown]) if "id" in one]
         await self._clock.sleep(self._latency())
         return httpx.Response(response.status_code, headers={"Date": response.headers["Date"]}, content=body)
 
     def _latency(self) -> float:
-        """Return how long a part of an answer's way takes: one in five is overtaken by others."""
+        """Return how long a part of a response's way takes: one in five is overtaken by others."""
         return self._chance.uniform(0, 0.4) if self._chance.random() < 0.8 else self._chance.uniform(0.4, 3.0)
 
     def _lagging(self, url: str, body: bytes) -> bytes:
@@ -214,7 +214,7 @@ async def one_schedule(seed: int) -> collections.Counter[str]:
         check_watch(told)
     counts = collections.Counter(waiter.end for waiter in waiters.values())
     counts["led"] = sum(waiter.led for waiter in waiters.values())
-    counts["lost the lead while looking"] = sum(waiter.lost for waiter in waiters.values())
+    counts["lost the lead while polling"] = sum(waiter.lost for waiter in waiters.values())
     counts["changes told"] = sum(map(len, watched))
     return counts
 
@@ -227,7 +227,7 @@ def check(waiter: Waiter, transport: UnkindTransport) -> None:
         return
     assert any(
         waiter.answered <= began <= waiter.ended
-        for began, server_id, status in transport.looks
+        for began, server_id, status in transport.polls
         if (server_id, status) == (waiter.server_id, waiter.goal)
     )
     if waiter.command is not None:
@@ -262,5 +262,5 @@ async def test_four_hundred_waits(record_property):
 @pytest.mark.heavy
 @pytest.mark.parametrize("anyio_backend", [BACKENDS["uvloop"]], ids=["uvloop"])
 async def test_ten_thousand_waits(record_property):
-    """Each kind of end, leading, and losing the lead while looking: at least 500 times."""
+    """Each kind of end, leading, and losing the lead while polling: at least 500 times."""
     await all_of(100, record_property)

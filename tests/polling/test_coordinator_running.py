@@ -34,7 +34,7 @@ class Account:
             key = int(one[1])
             if key not in self.shown:
                 return 0.02, 404, {"detail": "Not found."}
-            # Something ticks, so that a watch has news at each look.
+            # Something ticks, so that a watch has news at each poll.
             return 0.02, 200, {**detail(key, status=self.status[key]), "uptime": next(self.ticks)}
         number = int(path.partition("?page=")[2] or 1)
         keys = self.shown[(number - 1) * SIZE : number * SIZE]

@@ -14,14 +14,14 @@ from vpsorg_async._polling.entry import LAST_POLL, Size, expiry
 
 
 class TestEntry:
-    def test_it_looks_at_once(self):
+    def test_it_polls_at_once(self):
         """The first poll is due when the wait begins."""
         assert (entry().due, entry().early) == (NOW, NOW)
 
     @pytest.mark.parametrize(
         ("began", "due"), [(100.0, 101.0), (105.0, 106.0), (120.0, 122.0), (150.0, 155.0), (900.0, 905.0)]
     )
-    def test_it_looks_after_a_tenth_of_the_time_waited(self, began, due):
+    def test_it_polls_after_a_tenth_of_the_time_waited(self, began, due):
         """At least 1 s and at most 5 s after the poll before it began."""
         one = after_poll(entry(), began, began + 0.25)
 
@@ -32,7 +32,7 @@ class TestEntry:
         """Of its own interval, whatever those of others are."""
         assert after_poll(entry(), began).early == early
 
-    def test_after_a_slow_look_the_next_is_due_at_once(self):
+    def test_after_a_slow_poll_the_next_is_due_at_once(self):
         """Never in the past."""
         assert after_poll(entry(), 100.0, 110.0).due == 110.0
 
@@ -40,7 +40,7 @@ class TestEntry:
         ("began", "now", "due", "final"),
         [(100.0, 100.1, 100.5, False), (100.5, 100.6, 100.5, True), (100.4, 100.7, 100.5, True)],
     )
-    def test_the_last_look_is_at_the_deadline_or_on_the_wire_then(self, began, now, due, final):
+    def test_the_last_poll_is_at_the_deadline_or_on_the_wire_then(self, began, now, due, final):
         """After it there is none."""
         one = after_poll(entry(deadline=100.5), began, now)
 
@@ -65,7 +65,7 @@ class TestEntry:
         assert ([*one.asks], one.due, one.early) == (["7"], then, then)
 
     @given(st.lists(st.floats(0, 20), max_size=60), st.floats(0, 300))
-    def test_it_always_ends_with_a_look_at_or_over_the_deadline(self, took, seconds):
+    def test_it_always_ends_with_a_poll_at_or_over_the_deadline(self, took, seconds):
         """Due times never go back, never pass the deadline, and the last poll is final."""
         one, now = entry(deadline=NOW + seconds), NOW
         for duration in took:
@@ -92,8 +92,8 @@ class TestExpiry:
             (1000.0, 0.5, 1000.0 + LAST_POLL),
         ],
     )
-    def test_a_look_may_take_until_a_second_after_the_deadline(self, deadline, attempt_timeout, expires):
-        """Its turn waited for; `timeout=0` gives it the time of one try."""
+    def test_a_poll_may_take_until_a_second_after_the_deadline(self, deadline, attempt_timeout, expires):
+        """Its turn waited for; `timeout=0` gives it the time of one attempt."""
         assert expiry(NOW, deadline, attempt_timeout) == expires
 
     def test_those_whose_time_is_over_give_up(self):
@@ -118,7 +118,7 @@ class TestExpiry:
 
         assert schedule.expired(200.0) == [one]
 
-    def test_who_was_away_at_its_deadline_has_its_last_look_to_come(self):
+    def test_who_was_away_at_its_deadline_has_its_last_poll_to_come(self):
         """`on_change` ran for longer than the wait had left: what is true now may be the goal."""
         one = entry(deadline=105.0)
         schedule = sat(one, now=130.0)
@@ -126,8 +126,8 @@ class TestExpiry:
         assert (schedule.expired(130.0), polled_by(schedule.polls(130.0, None))) == ([], {"7": {one}})
         assert one.expires == 130.0 + LAST_POLL
 
-    def test_a_look_of_timeout_0_is_not_made_longer(self):
-        """It has the time of one try from its begin on."""
+    def test_a_poll_of_timeout_0_is_not_made_longer(self):
+        """It has the time of one attempt from its begin on."""
         one = entry(deadline=NOW, expires=NOW + 10)
         sat(one, now=NOW)
 

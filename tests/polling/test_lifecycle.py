@@ -237,7 +237,7 @@ class TestJudge:
         ],
     )
     def test_a_newer_update_proves_a_reboot(self, baseline, date, updated_at, proven):
-        """Newer than before, and not older than the API's answer less 2 s."""
+        """Newer than before, and not older than the API's response less 2 s."""
         given_command = command("reboot", baseline=baseline, date=date)
 
         verdict = judge(ACTIVE, given_command, [observation("active", 3.0, updated_at=updated_at)])

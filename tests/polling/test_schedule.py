@@ -94,7 +94,7 @@ class TestDue:
 
         assert served(sat(hungry, pausing), NOW) == [hungry]
 
-    def test_one_who_hangs_on_a_look_is_not_due(self):
+    def test_one_who_hangs_on_a_poll_is_not_due(self):
         """It is being served, also where its due time passes meanwhile."""
         one = entry()
         schedule = sat(one)
@@ -223,7 +223,7 @@ class TestLooks:
         assert (times, schedule.next_at, watcher.awaits) == ([math.inf] * 3, NOW, 0)
 
     @pytest.mark.parametrize("count", [3, 100])
-    def test_an_abandoned_look_makes_those_due_at_once_who_hung_on_it(self, count):
+    def test_an_abandoned_poll_makes_those_due_at_once_who_hung_on_it(self, count):
         """GETs and a list alike: nobody waits for its interval."""
         some = entries(count)
         schedule = sat(*some)
@@ -259,7 +259,7 @@ class TestLooks:
 
         assert (one.awaits, poll.entries) == (0, [])
 
-    def test_one_who_left_and_came_back_hangs_on_its_look_yet(self):
+    def test_one_who_left_and_came_back_hangs_on_its_poll_yet(self):
         """Nobody is served twice at once."""
         one, other = entry("1"), entry("1")
         schedule = sat(one, other)
@@ -300,7 +300,7 @@ class TestLeader:
 
         assert ([*leaders, schedule.leader()], Schedule().leader()) == ([some[1], some[0], None], None)
 
-    def test_never_one_who_carries_a_look(self):
+    def test_never_one_who_carries_a_poll(self):
         """Until it has put it down."""
         first, second = entry("1"), after_poll(entry("2"), NOW)
         schedule = sat(first, second)
@@ -312,7 +312,7 @@ class TestLeader:
 
         assert leaders == [second, first]
 
-    def test_one_who_hangs_on_anothers_look_may(self):
+    def test_one_who_hangs_on_anothers_poll_may(self):
         """It has nothing else to do."""
         first, second = entry(), entry()
         schedule = sat(first, second)
@@ -320,7 +320,7 @@ class TestLeader:
 
         assert schedule.leader() is second
 
-    def test_who_put_down_its_look_after_it_left_does_not_lead(self):
+    def test_who_put_down_its_poll_after_it_left_does_not_lead(self):
         """A cancelled carrier is gone."""
         one = entry()
         schedule = sat(one)
@@ -338,7 +338,7 @@ class TestLeader:
 
         assert carriers == {"7": long, "8": other}
 
-    def test_several_looks_are_carried_by_several_where_that_can_be(self):
+    def test_several_polls_are_carried_by_several_where_that_can_be(self):
         """A watcher of both carries one of them only."""
         watcher, one, other = entry("7 8"), entry("7", 105.0), entry("8", 105.0)
 
@@ -415,7 +415,7 @@ def naive_next_at(attending):
 
 
 class AgainstTheNaive(RuleBasedStateMachine):
-    """Waiters come, leave and come back, are looked for and abandoned; what must hold is found by asking everybody."""
+    """Waiters come, leave and come back, are polled for and abandoned; what must hold is found by asking everybody."""
 
     def __init__(self):
         super().__init__()
@@ -493,7 +493,7 @@ class AgainstTheNaive(RuleBasedStateMachine):
             self.schedule.leave(one)
 
     @rule(size=st.sampled_from([None, ONE_PAGE, Size(450, 100), LARGE]))
-    def look(self, size):
+    def poll(self, size):
         hung = {one for one in self.attending if one.awaits}
         free = [one for one in self.attending if not one.awaits]
         due = {one for one in free if one.due <= self.now}
@@ -521,7 +521,7 @@ class AgainstTheNaive(RuleBasedStateMachine):
 
     @precondition(lambda self: self.polls)
     @rule(number=st.integers(0, 1000))
-    def end_a_look(self, number):
+    def end_a_poll(self, number):
         poll = self.pick(number, self.polls)
         heard = [one for one in self.attending if poll.key is None or one in poll.entries or one.keys == {poll.key}]
         for one in heard:
@@ -535,7 +535,7 @@ class AgainstTheNaive(RuleBasedStateMachine):
 
     @precondition(lambda self: self.polls)
     @rule(number=st.integers(0, 1000), leaves=st.booleans())
-    def abandon_a_look(self, number, leaves):
+    def abandon_a_poll(self, number, leaves):
         poll = self.pick(number, self.polls)
         if leaves and poll.runner.attending:
             self.schedule.leave(poll.runner)
@@ -560,7 +560,7 @@ class AgainstTheNaive(RuleBasedStateMachine):
         assert self.schedule.leader() is min(free, key=lambda one: (-one.deadline, one.number), default=None)
 
     @invariant()
-    def everybody_hangs_on_the_looks_that_serve_it(self):
+    def everybody_hangs_on_the_polls_that_serve_it(self):
         for one in self.known:
             assert one.awaits == sum(one in poll.entries for poll in self.polls)
 

@@ -10,7 +10,18 @@ import pytest
 
 from tests.helpers import detail, listed, page
 from tests.rawserver import RawServer, hold, json
-from tests.waits import POLL, SEVEN, TWICE, SkippingClock, accept, client_of, look, made_looks, skipping_client_of, tell
+from tests.waits import (
+    POLL,
+    SEVEN,
+    TWICE,
+    SkippingClock,
+    accept,
+    client_of,
+    made_polls,
+    shown,
+    skipping_client_of,
+    tell,
+)
 from vpsorg_async import (
     ServerGoneError,
     ServerStatus,
@@ -39,8 +50,8 @@ async def wait_for(server, status, **options):
 class TestGoal:
     @pytest.mark.parametrize("status", list(ServerStatus))
     @pytest.mark.parametrize("as_enum", [True, False])
-    async def test_a_goal_that_holds_is_returned_at_the_first_look(self, server, status, as_enum):
-        """W15: one look, and no sleep."""
+    async def test_a_goal_that_holds_is_returned_at_the_first_poll(self, server, status, as_enum):
+        """W15: one poll, and no sleep."""
         tell(server, str(status))
         clock = SkippingClock()
 
@@ -48,7 +59,7 @@ class TestGoal:
             seen = await client.servers.wait_until(7, status=status if as_enum else str(status))
 
         assert seen.to_dict() == detail(status=str(status))
-        assert (made_looks(server), clock.slept) == (1, [])
+        assert (made_polls(server), clock.slept) == (1, [])
 
     async def test_any_of_several_will_do(self, server):
         """W15: with several goals the first one seen ends it."""
@@ -72,7 +83,7 @@ class TestGoal:
 
         assert seen == {"stopping": "stopping", "stopped": "stopped"}
 
-    async def test_one_fails_and_the_other_succeeds_by_the_same_looks(self, server):
+    async def test_one_fails_and_the_other_succeeds_by_the_same_polls(self, server):
         """W20: where one wait's goal is out of reach the other's may be there."""
         tell(server, "stopping", "stopping", "stopped")
 
@@ -88,26 +99,26 @@ class TestGoal:
 
     @pytest.mark.parametrize(("old", "now"), [("active", "stopped"), ("provisioning", "stopped")])
     async def test_an_old_object_decides_nothing(self, server, old, now):
-        """W23: the first look decides, not the object that the wait was started from."""
+        """W23: the first poll decides, not the object that the wait was started from."""
         tell(server, old, now, now, "active")
 
         async with client_of(server) as client:
             server_object = await client.servers.get(7)
             seen = await server_object.wait_until(status="active", poll=POLL)
 
-        assert (seen.status, made_looks(server)) == ("active", 4)
+        assert (seen.status, made_polls(server)) == ("active", 4)
 
     async def test_an_old_object_that_shows_the_goal_is_not_the_goal(self, server):
-        """W23: a look is made although the object says that it is there."""
+        """W23: a poll is made although the object says that it is there."""
         tell(server, "active", "gone")
-        server.answer("GET", SEVEN, [look("active"), json(404, {"detail": "Not found."})])
+        server.answer("GET", SEVEN, [shown("active"), json(404, {"detail": "Not found."})])
 
         async with client_of(server) as client:
             old = await client.servers.get(7)
             with pytest.raises(ServerGoneError):
                 await old.wait_until(status="active", poll=POLL)
 
-        assert made_looks(server) == 2
+        assert made_polls(server) == 2
 
     async def test_a_status_that_passes_quickly_is_returned_if_seen(self, server):
         """W26: `starting` is a goal like any other."""
@@ -121,7 +132,7 @@ class TestGoal:
         assert seen.status == "starting"
 
     async def test_a_status_that_passes_quickly_may_have_been_missed(self, server):
-        """W26: the timeout error says plainly that it may have passed between looks."""
+        """W26: the timeout error says plainly that it may have passed between polls."""
         accept(server, "start")
         tell(server, "stopped", "active")
 
@@ -155,11 +166,11 @@ class TestUndocumentedStatus:
     @pytest.mark.parametrize("odd", ["migrating", "", None, 7, ["active"], "Active", "active "], ids=repr)
     async def test_it_is_no_success_and_no_failure(self, server, odd):
         """W7: the wait goes on until a documented status decides."""
-        tell(server, look(odd), look(odd), "active")
+        tell(server, shown(odd), shown(odd), "active")
 
         seen = await wait_for(server, list(LASTING))
 
-        assert (seen.status, made_looks(server)) == ("active", 3)
+        assert (seen.status, made_polls(server)) == ("active", 3)
 
     @pytest.mark.parametrize(
         ("odd", "words"),
@@ -172,7 +183,7 @@ class TestUndocumentedStatus:
     )
     async def test_the_timeout_error_shows_it(self, server, odd, words):
         """W7: what was seen is said."""
-        tell(server, look(odd))
+        tell(server, shown(odd))
 
         with pytest.raises(WaitTimeoutError) as caught:
             await wait_for(server, "active", timeout=0.02)
@@ -182,7 +193,7 @@ class TestUndocumentedStatus:
 
     async def test_an_odd_status_on_the_way_does_not_hide_where_it_ended(self, server):
         """W7: `provisioning`, something odd, `stopped`: it will not become `active`."""
-        tell(server, "provisioning", "migrating", look(None), "stopped")
+        tell(server, "provisioning", "migrating", shown(None), "stopped")
 
         with pytest.raises(UnexpectedStatusError) as caught:
             await wait_for(server, "active")
@@ -204,8 +215,8 @@ class TestOutOfReach:
         ],
         ids=lambda value: value if isinstance(value, str) else ">".join(value),
     )
-    async def test_a_transition_that_ends_elsewhere_fails_at_that_look(self, server, way, goal):
-        """W5: the error comes at the look that shows where it ended, with the history."""
+    async def test_a_transition_that_ends_elsewhere_fails_at_that_poll(self, server, way, goal):
+        """W5: the error comes at the poll that shows where it ended, with the history."""
         tell(server, *way, "active", "stopped")
 
         with pytest.raises(UnexpectedStatusError) as caught:
@@ -213,7 +224,7 @@ class TestOutOfReach:
 
         seen = [status for number, status in enumerate(way) if way[number - 1 : number] != [status]]
         assert [item.status for item in caught.value.history] == seen
-        assert (caught.value.server.status, made_looks(server)) == (way[-1], len(way))
+        assert (caught.value.server.status, made_polls(server)) == (way[-1], len(way))
 
     async def test_its_text_and_times(self, server):
         """W5: the error says how it came to be, and since when each status was seen."""
@@ -229,7 +240,7 @@ class TestOutOfReach:
         first, second = caught.value.history
         assert first.at < second.at
 
-    async def test_a_created_server_that_is_stopped_at_the_first_look(self, server):
+    async def test_a_created_server_that_is_stopped_at_the_first_poll(self, server):
         """W5: it was `provisioning` when it was created."""
         server.answer("POST", "/servers/", json(201, detail(status="provisioning", message="ok")))
         tell(server, "stopped")
@@ -239,7 +250,7 @@ class TestOutOfReach:
             with pytest.raises(UnexpectedStatusError):
                 await made.wait_until(status="active", poll=POLL)
 
-        assert made_looks(server) == 1
+        assert made_polls(server) == 1
 
     async def test_a_created_server_that_was_listed_before_the_wait(self, server):
         """W5: a list that shows `provisioning` does not make the wait forget that it was under way."""
@@ -253,7 +264,7 @@ class TestOutOfReach:
             with pytest.raises(UnexpectedStatusError):
                 await made.wait_until(status="active", poll=POLL, timeout=10)
 
-        assert made_looks(server) == 1
+        assert made_polls(server) == 1
 
     async def test_a_lasting_status_without_a_transition_is_waited_in(self, server):
         """W5: nothing was under way, so somebody may yet begin it."""
@@ -270,7 +281,7 @@ class TestOutOfReach:
         with pytest.raises(UnexpectedStatusError):
             await wait_for(server, "suspended", fail_on=())
 
-        assert made_looks(server) == 2
+        assert made_polls(server) == 2
 
     async def test_suspended_ends_it_at_once(self, server):
         """W6: by default `suspended` puts every goal out of reach."""
@@ -321,24 +332,24 @@ class TestDeleted:
         """W11: the API no longer knows it."""
         server.answer("DELETE", SEVEN, json(204, None))
         server.answer(
-            "GET", SEVEN, [look("active"), look("suspended"), json(404, {"detail": "Not found."}), look("active")]
+            "GET", SEVEN, [shown("active"), shown("suspended"), json(404, {"detail": "Not found."}), shown("active")]
         )
 
         async with skipping_client_of(server, SkippingClock()) as client:
             await client.servers.delete(7)
             assert await client.servers.wait_until_deleted(7) is None
 
-        assert made_looks(server) == 3
+        assert made_polls(server) == 3
 
     async def test_an_object_waits_for_its_own_end(self, server):
         """W11: `server.wait_until_deleted()` is the same."""
-        server.answer("GET", SEVEN, [look("active"), json(404, {})])
+        server.answer("GET", SEVEN, [shown("active"), json(404, {})])
 
         async with client_of(server) as client:
             old = await client.servers.get(7)
             assert await old.wait_until_deleted(timeout=0) is None
 
-        assert made_looks(server) == 2
+        assert made_polls(server) == 2
 
     async def test_a_command_pending_does_not_hold_it_up(self, server):
         """W11: gone is gone, also right after a reboot or a create."""
@@ -348,7 +359,7 @@ class TestDeleted:
             await client.servers.reboot(7)
             assert await client.servers.wait_until_deleted(7, timeout=0) is None
 
-        assert made_looks(server) == 1
+        assert made_polls(server) == 1
 
     async def test_a_server_that_stays_is_said_to_stay(self, server):
         """W11: a timeout says what it was last seen as."""
@@ -385,13 +396,13 @@ class TestOnChange:
         with anyio.CancelScope() as scope:
             await wait_for(server, "active", on_change=lambda _: scope.cancel())
 
-        assert (scope.cancelled_caught, made_looks(server)) == (True, 1)
+        assert (scope.cancelled_caught, made_polls(server)) == (True, 1)
 
     @pytest.mark.parametrize("kind", ["plain", "async"])
     async def test_what_it_raises_ends_that_wait(self, server, kind):
         """The exception comes out as it is, and the other wait goes on."""
         limiter = server.gate()
-        tell(server, "stopped", "stopped", hold(look("active"), limiter))
+        tell(server, "stopped", "stopped", hold(shown("active"), limiter))
 
         def plain(_):
             raise LookupError("mine")
@@ -501,10 +512,10 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("told", "options", "kind"),
         [
-            ((look("active"),), {"timeout": 0}, WaitTimeoutError),
-            ((look("provisioning"), look("stopped")), {}, UnexpectedStatusError),
-            ((look("stopped"), json(404, {})), {}, ServerGoneError),
-            ((look("stopped"), json(500, {}), json(404, {})), {}, ServerGoneError),
+            ((shown("active"),), {"timeout": 0}, WaitTimeoutError),
+            ((shown("provisioning"), shown("stopped")), {}, UnexpectedStatusError),
+            ((shown("stopped"), json(404, {})), {}, ServerGoneError),
+            ((shown("stopped"), json(500, {}), json(404, {})), {}, ServerGoneError),
         ],
         ids=["timeout", "unexpected", "gone", "gone after an error"],
     )

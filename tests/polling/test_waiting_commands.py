@@ -16,8 +16,8 @@ from tests.waits import (
     SkippingClock,
     accept,
     client_of,
-    look,
-    made_looks,
+    made_polls,
+    shown,
     skipping_client_of,
     tell,
 )
@@ -53,10 +53,10 @@ class TestReboot:
             await client.servers.reboot(7)
             seen = await client.servers.wait_until(7, status=status, poll=POLL)
 
-        assert (seen.status, made_looks(server)) == ("active", stale + 3)
+        assert (seen.status, made_polls(server)) == ("active", stale + 3)
 
     async def test_the_actions_own_wait_is_not_fooled_either(self, server):
-        """W1: `action.wait` looks past the status from before."""
+        """W1: `action.wait` polls past the status from before."""
         accept(server, "reboot")
         tell(server, "active", "active", "rebooting", "active")
 
@@ -65,7 +65,7 @@ class TestReboot:
             seen = await action.wait()
             again = await seen.refresh()
 
-        assert (seen.status, again.status, made_looks(server)) == ("active", "active", 5)
+        assert (seen.status, again.status, made_polls(server)) == ("active", "active", 5)
 
     @pytest.mark.parametrize(("given", "waited"), [(7, "7"), ("7", 7)], ids=["number first", "text first"])
     async def test_a_number_and_its_text_are_one_server(self, server, given, waited):
@@ -77,7 +77,7 @@ class TestReboot:
             await client.servers.reboot(given)
             await client.servers.wait_until(waited, status="active", poll=POLL)
 
-        assert made_looks(server) == 3
+        assert made_polls(server) == 3
 
     @pytest.mark.parametrize("way", ["view", "Server"])
     async def test_it_counts_for_every_view_of_the_client(self, server, way):
@@ -93,7 +93,7 @@ class TestReboot:
             else:
                 await old.wait_until(status="active", poll=POLL)
 
-        assert made_looks(server) == 4
+        assert made_polls(server) == 4
 
     async def test_a_get_in_between_does_not_make_it_over(self, server):
         """W1: a `get` or a list that shows the status from before changes nothing."""
@@ -107,7 +107,7 @@ class TestReboot:
             await client.servers.list()
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert made_looks(server) == 4
+        assert made_polls(server) == 4
 
     @pytest.mark.parametrize("way", ["get", "list"])
     async def test_a_get_that_shows_the_effect_is_proof_for_later_waits(self, server, way):
@@ -122,11 +122,11 @@ class TestReboot:
                 await client.servers.get(7)
             else:
                 await client.servers.list()
-            before = made_looks(server)
+            before = made_polls(server)
             await client.servers.wait_until(7, status="active", poll=POLL)
             await action.wait()
 
-        assert made_looks(server) - before == 2
+        assert made_polls(server) - before == 2
 
     async def test_a_refused_command_leaves_the_one_before_it_pending(self, server):
         """W1: a second reboot that the API refuses does not make the wait forget the first."""
@@ -140,7 +140,7 @@ class TestReboot:
                 await client.servers.stop(7)
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert made_looks(server) == 3
+        assert made_polls(server) == 3
 
     async def test_a_refused_command_is_waited_for_by_nobody(self, server):
         """W15: after a reboot that the API refused, `active` is `active`."""
@@ -152,7 +152,7 @@ class TestReboot:
                 await client.servers.reboot(7)
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert made_looks(server) == 1
+        assert made_polls(server) == 1
 
     @pytest.mark.parametrize("other", ["stopped", "migrating", "stopping"])
     async def test_any_other_status_shows_that_it_left(self, server, other):
@@ -164,19 +164,19 @@ class TestReboot:
             await client.servers.reboot(7)
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert made_looks(server) == 3
+        assert made_polls(server) == 3
 
     @pytest.mark.parametrize("status", [None, "", 7])
     async def test_no_status_at_all_does_not_show_that_it_left(self, server, status):
-        """W1: an answer without a readable status says nothing."""
+        """W1: a response without a readable status says nothing."""
         accept(server, "reboot")
-        tell(server, look(status), "active", "rebooting", "active")
+        tell(server, shown(status), "active", "rebooting", "active")
 
         async with client_of(server) as client:
             await client.servers.reboot(7)
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert made_looks(server) == 4
+        assert made_polls(server) == 4
 
     async def test_a_lost_reboot_is_waited_for_as_well(self, server):
         """W1: it may have been carried out: the status from before is no proof."""
@@ -186,12 +186,12 @@ class TestReboot:
         async with client_of(server, timeout=1) as client:
             with pytest.raises(OutcomeUnknownError):
                 await client.servers.reboot(7)
-            before = made_looks(server)
+            before = made_polls(server)
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert (before, made_looks(server)) == (1, 4)
+        assert (before, made_polls(server)) == (1, 4)
 
-    async def test_a_lost_reboot_that_a_look_proved_is_over_when_it_is_active(self, server):
+    async def test_a_lost_reboot_that_a_poll_proved_is_over_when_it_is_active(self, server):
         """W2: what proved the lost reboot is proof for the wait too."""
         server.answer("POST", f"{SEVEN}reboot/", drop())
         tell(server, "rebooting", "active")
@@ -200,7 +200,7 @@ class TestReboot:
             action = await client.servers.reboot(7)
             await action.wait(timeout=0)
 
-        assert made_looks(server) == 2
+        assert made_polls(server) == 2
 
     async def test_a_cancelled_reboot_is_waited_for_as_well(self, server):
         """W1: cancelled on the wire, it may have been carried out."""
@@ -214,36 +214,36 @@ class TestReboot:
                 group.cancel_scope.cancel()
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert made_looks(server) == 3
+        assert made_polls(server) == 3
 
 
 class TestRebootBetweenTwoLooks:
     async def reboot_and_wait(self, server, *told, date=DATE, poll=POLL, before=BEFORE, **wait):
-        """Take a baseline, reboot, and wait; return how many looks the wait made."""
+        """Take a baseline, reboot, and wait; return how many polls the wait made."""
         accept(server, "reboot", date=date)
-        tell(server, look(updated_at=before), *told)
+        tell(server, shown(updated_at=before), *told)
         async with skipping_client_of(server, SkippingClock()) as client:
             await client.servers.get(7)
             await client.servers.reboot(7)
             await client.servers.wait_until(7, status="active", poll=poll, **wait)
-        return made_looks(server) - 1
+        return made_polls(server) - 1
 
     @pytest.mark.parametrize("updated_at", [AFTER, "2025-10-15T12:00:00Z", "2025-10-15T11:59:58Z"])
     async def test_a_newer_update_is_proof(self, server, updated_at):
-        """W2: no look says `rebooting`, but `updated_at` proves that it was."""
-        assert await self.reboot_and_wait(server, look(updated_at=updated_at)) == 1
+        """W2: no poll says `rebooting`, but `updated_at` proves that it was."""
+        assert await self.reboot_and_wait(server, shown(updated_at=updated_at)) == 1
 
     async def test_the_actions_own_wait_takes_the_same_proof(self, server):
-        """W2: `action.wait` ends at the first look that proves it."""
+        """W2: `action.wait` ends at the first poll that proves it."""
         accept(server, "reboot", date=DATE)
-        tell(server, look(updated_at=BEFORE), look(updated_at=BEFORE), look(updated_at=AFTER))
+        tell(server, shown(updated_at=BEFORE), shown(updated_at=BEFORE), shown(updated_at=AFTER))
 
         async with skipping_client_of(server, SkippingClock()) as client:
             await client.servers.get(7)
             action = await client.servers.reboot(7)
             await action.wait()
 
-        assert made_looks(server) == 3
+        assert made_polls(server) == 3
 
     @pytest.mark.parametrize(
         ("updated_at", "date", "before"),
@@ -259,7 +259,7 @@ class TestRebootBetweenTwoLooks:
     async def test_anything_less_is_no_proof(self, server, updated_at, date, before):
         """W2: a rename proves nothing, nor does an `updated_at` that cannot be compared."""
         with pytest.raises(WaitTimeoutError) as caught:
-            await self.reboot_and_wait(server, look(updated_at=updated_at), date=date, before=before, timeout=0.05)
+            await self.reboot_and_wait(server, shown(updated_at=updated_at), date=date, before=before, timeout=0.05)
 
         assert "the reboot that the API accepted 0 s ago never took effect" in str(caught.value)
 
@@ -267,7 +267,7 @@ class TestRebootBetweenTwoLooks:
         """W2: when the grace has passed it is taken to be over."""
         policy = PollPolicy(minimum=1, maximum=1, grace=3)
 
-        assert await self.reboot_and_wait(server, look(updated_at=BEFORE), poll=policy) > 1
+        assert await self.reboot_and_wait(server, shown(updated_at=BEFORE), poll=policy) > 1
 
     async def test_the_default_grace_is_15_seconds(self, server):
         """W2: `action.wait` takes it to be over after 15 seconds."""
@@ -284,7 +284,7 @@ class TestRebootBetweenTwoLooks:
     async def test_without_a_baseline_it_is_no_proof(self, server):
         """W2: nobody knows how old `updated_at` was before the command."""
         accept(server, "reboot", date=DATE)
-        tell(server, look(updated_at=AFTER))
+        tell(server, shown(updated_at=AFTER))
 
         async with client_of(server) as client:
             await client.servers.reboot(7)
@@ -295,7 +295,7 @@ class TestRebootBetweenTwoLooks:
     async def test_what_was_seen_on_its_way_is_no_baseline(self, server, status):
         """W2: getting to `active` moved `updated_at`, and a replica that lags shows that just after the command."""
         accept(server, "reboot", date=DATE)
-        tell(server, look(status, updated_at=BEFORE), look(updated_at=AFTER))
+        tell(server, shown(status, updated_at=BEFORE), shown(updated_at=AFTER))
 
         async with client_of(server) as client:
             await client.servers.get(7)
@@ -307,7 +307,7 @@ class TestRebootBetweenTwoLooks:
     async def test_a_change_of_ours_in_between_spoils_the_baseline(self, server, change):
         """W2: a rename by this client counts as little as one by somebody else."""
         accept(server, "reboot", date=DATE)
-        tell(server, look(updated_at=BEFORE), look(updated_at=AFTER))
+        tell(server, shown(updated_at=BEFORE), shown(updated_at=AFTER))
         for method in ("PATCH", "PUT"):
             server.answer(method, SEVEN, json(200, detail(updated_at=AFTER)))
 
@@ -321,10 +321,10 @@ class TestRebootBetweenTwoLooks:
             with pytest.raises(WaitTimeoutError):
                 await client.servers.wait_until(7, status="active", poll=POLL, timeout=0.05)
 
-    async def test_a_look_during_a_change_of_ours_is_no_baseline(self, server):
+    async def test_a_poll_during_a_change_of_ours_is_no_baseline(self, server):
         """W2: what was read while a rename was on the wire may be from before or after it."""
         accept(server, "reboot", date=DATE)
-        tell(server, look(updated_at=BEFORE), look(updated_at=AFTER))
+        tell(server, shown(updated_at=BEFORE), shown(updated_at=AFTER))
         limiter = server.gate()
         server.answer("PATCH", SEVEN, hold(json(200, detail(updated_at=AFTER)), limiter))
 
@@ -342,25 +342,25 @@ class TestRebootBetweenTwoLooks:
         """W2: any observation that ended before the command was sent will do."""
         accept(server, "reboot", date=DATE)
         server.answer("GET", "/servers/", json(200, page(listed(7, updated_at=BEFORE))))
-        tell(server, look(updated_at=AFTER))
+        tell(server, shown(updated_at=AFTER))
 
         async with client_of(server) as client:
             await client.servers.list()
             await client.servers.reboot(7)
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert made_looks(server) == 1
+        assert made_polls(server) == 1
 
     async def test_a_reading_older_than_one_handed_out_is_dropped(self, server):
-        """W2: a look answered by a replica that lags behind is no look."""
+        """W2: a poll answered by a replica that lags behind is no poll."""
         accept(server, "stop")
         tell(
             server,
-            look("active", updated_at="2025-10-15T12:00:00Z"),
-            look("stopped", updated_at="2025-10-15T11:00:00Z"),
-            look("stopping", updated_at="2025-10-15T12:00:01Z"),
-            look("active", updated_at="2025-10-15T12:00:00Z"),
-            look("stopped", updated_at="2025-10-15T12:00:02Z"),
+            shown("active", updated_at="2025-10-15T12:00:00Z"),
+            shown("stopped", updated_at="2025-10-15T11:00:00Z"),
+            shown("stopping", updated_at="2025-10-15T12:00:01Z"),
+            shown("active", updated_at="2025-10-15T12:00:00Z"),
+            shown("stopped", updated_at="2025-10-15T12:00:02Z"),
         )
 
         async with client_of(server) as client:
@@ -368,7 +368,7 @@ class TestRebootBetweenTwoLooks:
             await client.servers.stop(7)
             await client.servers.wait_until(7, status="stopped", poll=POLL)
 
-        assert made_looks(server) == 5
+        assert made_polls(server) == 5
 
 
 class TestLooksOnTheWire:
@@ -376,7 +376,9 @@ class TestLooksOnTheWire:
         """W3: an observation whose request began before the command was answered is for nobody who waits for it."""
         limiter = server.gate()
         accept(server, "stop")
-        server.answer("GET", SEVEN, [hold(look("stopped"), limiter), look("active"), look("stopping"), look("stopped")])
+        server.answer(
+            "GET", SEVEN, [hold(shown("stopped"), limiter), shown("active"), shown("stopping"), shown("stopped")]
+        )
 
         async with client_of(server) as client:
             async with anyio.create_task_group() as group:
@@ -386,13 +388,13 @@ class TestLooksOnTheWire:
                 limiter.open()
             await client.servers.wait_until(7, status="stopped", poll=POLL)
 
-        assert made_looks(server) == 4
+        assert made_polls(server) == 4
 
     async def test_a_wait_begun_while_the_command_is_on_the_wire_is_not_fooled(self, server):
         """W3: what it saw before the command was answered does not count."""
         limiter = server.gate()
         server.answer("POST", f"{SEVEN}reboot/", hold(json(200, action(status="rebooting")), limiter))
-        tell(server, "active", "active", hold(look("active"), limiter), "active", "rebooting", "active")
+        tell(server, "active", "active", hold(shown("active"), limiter), "active", "rebooting", "active")
 
         async with client_of(server) as client, anyio.create_task_group() as group:
             group.start_soon(client.servers.reboot, 7)
@@ -401,13 +403,13 @@ class TestLooksOnTheWire:
             await server.arrived(3, "GET")
             limiter.open()
 
-        assert made_looks(server) == 6
+        assert made_polls(server) == 6
 
     async def test_the_goal_seen_before_the_command_was_answered_is_no_proof(self, server):
         """W3: an `active` from before the start was accepted is from before the start."""
         limiter = server.gate()
         server.answer("POST", f"{SEVEN}start/", hold(json(200, action(status="starting")), limiter))
-        tell(server, "active", hold(look("active"), limiter), "stopped", "starting", "active")
+        tell(server, "active", hold(shown("active"), limiter), "stopped", "starting", "active")
 
         async with client_of(server) as client, anyio.create_task_group() as group:
             group.start_soon(client.servers.start, 7)
@@ -416,7 +418,7 @@ class TestLooksOnTheWire:
             await server.arrived(2, "GET")
             limiter.open()
 
-        assert made_looks(server) == 5
+        assert made_polls(server) == 5
 
     async def test_a_wait_begun_while_a_command_is_on_the_wire_that_is_refused(self, server):
         """W3: it goes on without that command."""
@@ -435,14 +437,14 @@ class TestLooksOnTheWire:
             await server.arrived(2, "GET")
             limiter.open()
 
-        # The look on the wire then may be the one that counts: nothing was changed while it was.
-        assert made_looks(server) in (2, 3)
+        # The poll on the wire then may be the one that counts: nothing was changed while it was.
+        assert made_polls(server) in (2, 3)
 
-    async def test_the_look_of_a_running_wait_is_no_proof_for_the_commands_wait(self, server):
-        """W3: the look was on the wire when the command was sent; whoever waits for the command looks again."""
+    async def test_the_poll_of_a_running_wait_is_no_proof_for_the_commands_wait(self, server):
+        """W3: the poll was on the wire when the command was sent; whoever waits for the command polls again."""
         limiter = server.gate()
         accept(server, "reboot")
-        tell(server, hold(look("active"), limiter), "active", "rebooting", "active")
+        tell(server, hold(shown("active"), limiter), "active", "rebooting", "active")
 
         async with client_of(server) as client, anyio.create_task_group() as group:
             group.start_soon(lambda: client.servers.wait_until(7, status="active", poll=POLL))
@@ -451,7 +453,7 @@ class TestLooksOnTheWire:
             limiter.open()
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert made_looks(server) == 4
+        assert made_polls(server) == 4
 
 
 class TestStartAndStop:
@@ -464,7 +466,7 @@ class TestStartAndStop:
     )
     @pytest.mark.parametrize("way", ["wait_until", "action"])
     async def test_a_replica_that_lags_does_not_fail_it(self, server, command, told, way):
-        """W4: looks that still show the status from before are neither success nor failure."""
+        """W4: polls that still show the status from before are neither success nor failure."""
         accept(server, command)
         before, goal = told[0], told[-1]
         tell(server, *told)
@@ -476,7 +478,7 @@ class TestStartAndStop:
             else:
                 seen = await client.servers.wait_until(7, status=goal, fail_on=[before], poll=POLL)
 
-        assert (seen.status, made_looks(server)) == (goal, 4)
+        assert (seen.status, made_polls(server)) == (goal, 4)
 
     async def test_the_goal_alone_is_proof(self, server):
         """W4: nobody need have seen `starting`."""
@@ -487,7 +489,7 @@ class TestStartAndStop:
             await client.servers.start(7)
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert made_looks(server) == 2
+        assert made_polls(server) == 2
 
     @pytest.mark.parametrize(
         ("command", "told"),
@@ -502,7 +504,7 @@ class TestStartAndStop:
             await getattr(client.servers, command)(7)
             await client.servers.wait_until(7, status=told[-1], poll=POLL)
 
-        assert made_looks(server) == len(told)
+        assert made_polls(server) == len(told)
 
     async def test_its_own_transition_that_ends_where_it_began_fails_it(self, server):
         """W5: a server that was `starting` and is `stopped` again will not be `active`."""
@@ -547,7 +549,7 @@ class TestStartAndStop:
 
         assert f"the {command} that the API accepted 900 s ago never took effect" in str(caught.value)
         assert f"last seen {held}, for 900 s" in str(caught.value)
-        assert sum(clock.slept) == pytest.approx(900, abs=60)  # the looks take real time of it
+        assert sum(clock.slept) == pytest.approx(900, abs=60)  # the polls take real time of it
 
     async def test_a_stop_whose_answer_was_lost_is_named_as_such(self, server):
         """W27: nobody knows that the API accepted it."""
@@ -576,20 +578,20 @@ class TestStartAndStop:
 
         assert seen.status == "stopped"
 
-    async def test_a_lost_start_that_a_look_settled_as_refused_is_not_waited_for(self, server):
-        """W15: a 400 to the repeat and a look at the server: it was not carried out."""
+    async def test_a_lost_start_that_a_poll_settled_as_refused_is_not_waited_for(self, server):
+        """W15: a 400 to the repeat and a poll at the server: it was not carried out."""
         server.answer("POST", f"{SEVEN}start/", [drop(), json(400, {"error": "not stopped"})])
         tell(server, "stopped")
 
         async with client_of(server) as client:
             with pytest.raises(StateConflictError):
                 await client.servers.start(7)
-            before = made_looks(server)
+            before = made_polls(server)
             await client.servers.wait_until(7, status="stopped", poll=POLL)
 
-        assert made_looks(server) - before == 1
+        assert made_polls(server) - before == 1
 
-    async def test_a_lost_stop_that_a_look_settled_as_done_is_over_at_the_first_look(self, server):
+    async def test_a_lost_stop_that_a_poll_settled_as_done_is_over_at_the_first_poll(self, server):
         """W15: what settled it is proof for the wait too."""
         server.answer("POST", f"{SEVEN}stop/", [drop(), json(400, {"error": "not active"})])
         tell(server, "stopping", "stopped")
@@ -598,7 +600,7 @@ class TestStartAndStop:
             action = await client.servers.stop(7)
             await action.wait(timeout=0)
 
-        assert made_looks(server) == 2
+        assert made_polls(server) == 2
 
 
 class TestSecondReboot:
@@ -608,11 +610,11 @@ class TestSecondReboot:
         accept(server, "reboot", date=DATE)
         tell(
             server,
-            look(updated_at=BEFORE),
-            hold(look("rebooting"), limiter),
+            shown(updated_at=BEFORE),
+            hold(shown("rebooting"), limiter),
             "rebooting",
             "rebooting",
-            look("active", updated_at=AFTER),
+            shown("active", updated_at=AFTER),
         )
         done = []
 
@@ -633,7 +635,7 @@ class TestSecondReboot:
         """W25: back from the first is back, whatever was sent since."""
         limiter = server.gate()
         accept(server, "reboot")
-        tell(server, "rebooting", hold(look("active"), limiter))
+        tell(server, "rebooting", hold(shown("active"), limiter))
 
         async with skipping_client_of(server, SkippingClock()) as client:
             first = await client.servers.reboot(7)
@@ -643,7 +645,7 @@ class TestSecondReboot:
                 await client.servers.reboot(7)
                 limiter.open()
 
-        assert made_looks(server) == 2
+        assert made_polls(server) == 2
 
     async def test_two_reboots_in_quick_succession_wait_for_the_last(self, server):
         """W25: a wait that begins after the second waits for the second."""
@@ -656,7 +658,7 @@ class TestSecondReboot:
             await client.servers.reboot(7)
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert made_looks(server) == 5
+        assert made_polls(server) == 5
 
     async def test_reboots_that_cross_on_the_wire(self, server):
         """W25: of two on the wire at once, the wait is for the one that was answered last."""
@@ -675,4 +677,4 @@ class TestSecondReboot:
                 gates[1].open()
             await client.servers.wait_until(7, status="active", poll=POLL)
 
-        assert made_looks(server) == 3
+        assert made_polls(server) == 3

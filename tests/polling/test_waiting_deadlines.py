@@ -12,7 +12,7 @@ import pytest
 import sniffio
 
 from tests.rawserver import RawServer, hang, hold, json
-from tests.waits import POLL, SEVEN, SkippingClock, accept, client_of, look, made_looks, skipping_client_of, tell
+from tests.waits import POLL, SEVEN, SkippingClock, accept, client_of, made_polls, shown, skipping_client_of, tell
 from vpsorg_async import APIConnectionError, APITimeoutError, PollPolicy, WaitTimeoutError
 
 
@@ -28,7 +28,7 @@ def server():
 
 class TestDeadline:
     @pytest.mark.parametrize("seen_before", [True, False])
-    async def test_a_look_that_hangs_at_the_deadline_is_abandoned(self, server, seen_before):
+    async def test_a_poll_that_hangs_at_the_deadline_is_abandoned(self, server, seen_before):
         """W13: the wait ends within a second of its deadline, and the next call finds a pool that works."""
         tell(server, *(["stopped"] if seen_before else []), hang(), "active")
 
@@ -43,12 +43,12 @@ class TestDeadline:
         assert 0.5 <= took < 3
         assert str(caught.value).endswith("; the last poll failed: no answer came in time")
         assert isinstance(caught.value.__cause__, APITimeoutError)
-        assert (seen.status, made_looks(server)) == ("active", 3 if seen_before else 2)
+        assert (seen.status, made_polls(server)) == ("active", 3 if seen_before else 2)
 
-    async def test_the_look_on_the_wire_at_the_deadline_may_still_be_the_goal(self, server):
+    async def test_the_poll_on_the_wire_at_the_deadline_may_still_be_the_goal(self, server):
         """W13: it gets a second more, and what it says counts."""
         limiter = server.gate()
-        tell(server, hold(look("active"), limiter))
+        tell(server, hold(shown("active"), limiter))
 
         async def open_after_the_deadline():
             await server.arrived(1, "GET")
@@ -59,9 +59,9 @@ class TestDeadline:
             group.start_soon(open_after_the_deadline)
             seen = await client.servers.wait_until(7, status="active", timeout=0.05, poll=POLL)
 
-        assert (seen.status, made_looks(server)) == ("active", 1)
+        assert (seen.status, made_polls(server)) == ("active", 1)
 
-    async def test_the_last_look_is_at_the_deadline(self, server):
+    async def test_the_last_poll_is_at_the_deadline(self, server):
         """W13: what becomes true shortly before the deadline is not missed, and nothing is asked after it."""
         tell(server, "stopped", "active")
         clock = SkippingClock()
@@ -69,10 +69,10 @@ class TestDeadline:
         async with skipping_client_of(server, clock) as client:
             seen = await client.servers.wait_until(7, status="active", timeout=25, poll=SLOW)
 
-        assert (seen.status, made_looks(server)) == ("active", 2)
+        assert (seen.status, made_polls(server)) == ("active", 2)
         assert sum(clock.slept) == pytest.approx(25, abs=0.5)
 
-    async def test_looks_are_rarer_the_longer_it_waits(self, server):
+    async def test_polls_are_rarer_the_longer_it_waits(self, server):
         """W13: at least 1 s and at most 5 s apart, never more than a tenth of the time waited."""
         tell(server, "stopped")
         clock = SkippingClock()
@@ -86,16 +86,16 @@ class TestDeadline:
             assert pause <= min(5, max(1, waited / 10)) + 0.1
             waited += pause
         assert clock.slept[0] == pytest.approx(1, abs=0.5)
-        assert 70 < made_looks(server) < 110
+        assert 70 < made_polls(server) < 110
 
 
 class TestOneLook:
     @pytest.mark.parametrize(
         "answer",
-        [look("stopped"), look("migrating"), json(500, {}), json(429, {}), json(429, {}, {"Retry-After": "0"})],
+        [shown("stopped"), shown("migrating"), json(500, {}), json(429, {}), json(429, {}, {"Retry-After": "0"})],
         ids=["stopped", "migrating", "500", "429", "429 at once"],
     )
-    async def test_timeout_0_is_exactly_one_look(self, server, answer):
+    async def test_timeout_0_is_exactly_one_poll(self, server, answer):
         """W14: also when it fails."""
         tell(server, answer, "active")
 
@@ -103,19 +103,19 @@ class TestOneLook:
             with pytest.raises(WaitTimeoutError) as caught:
                 await client.servers.wait_until(7, status="active", timeout=0, poll=POLL)
 
-        assert made_looks(server) == 1
+        assert made_polls(server) == 1
         assert str(caught.value).startswith("server 7 did not become active within 0 s: it was ")
 
-    async def test_that_look_may_be_the_goal(self, server):
-        """W14: one look is enough if it is there."""
+    async def test_that_poll_may_be_the_goal(self, server):
+        """W14: one poll is enough if it is there."""
         tell(server, "active")
 
         async with client_of(server) as client:
             seen = await client.servers.wait_until(7, status="active", timeout=0)
 
-        assert (seen.status, made_looks(server)) == ("active", 1)
+        assert (seen.status, made_polls(server)) == ("active", 1)
 
-    async def test_it_has_the_time_of_one_try(self, server):
+    async def test_it_has_the_time_of_one_attempt(self, server):
         """W14: it hangs until `attempt_timeout`, and not for ever."""
         tell(server, hang())
 
@@ -126,10 +126,10 @@ class TestOneLook:
         assert str(caught.value).startswith(
             "server 7 did not become active within 0 s: it was never seen; the last poll"
         )
-        assert made_looks(server) == 1
+        assert made_polls(server) == 1
 
     async def test_a_pending_command_makes_it_no_success(self, server):
-        """W14: the one look after a reboot shows `active`, which is no proof."""
+        """W14: the one poll after a reboot shows `active`, which is no proof."""
         accept(server, "reboot")
         tell(server, "active")
 
@@ -138,7 +138,7 @@ class TestOneLook:
             with pytest.raises(WaitTimeoutError):
                 await action.wait(timeout=0)
 
-        assert made_looks(server) == 1
+        assert made_polls(server) == 1
 
 
 class TestWallClock:
@@ -164,7 +164,7 @@ class TestWallClock:
             with anyio.fail_after(10):
                 seen = await client.servers.wait_until(7, status="active", timeout=5, poll=POLL, on_change=change)
 
-        assert (seen.status, made_looks(server)) == ("active", 6)
+        assert (seen.status, made_polls(server)) == ("active", 6)
 
 
 async def cancel_natively(wait, ready):
@@ -213,7 +213,7 @@ async def cancel_by_timeout(wait, ready):
 
 class TestCancel:
     @pytest.mark.parametrize("cancel", [cancel_natively, cancel_by_scope, cancel_by_timeout])
-    @pytest.mark.parametrize("where", ["asleep", "looking", "in on_change", "waiting for a turn"])
+    @pytest.mark.parametrize("where", ["asleep", "polling", "in on_change", "waiting for a turn"])
     async def test_it_ends_at_once_and_leaves_nothing(self, server, cancel, where):
         """W24: cancelled at any await: no task, no connection, no turn is held, and the client works on."""
         changed, asleep = anyio.Event(), anyio.Event()
@@ -229,10 +229,10 @@ class TestCancel:
             if event.name == "poll.ended":
                 asleep.set()
 
-        async def looking():
+        async def polling():
             await server.arrived(1, "GET", SEVEN)
 
-        places = {"asleep": asleep.wait, "looking": looking, "in on_change": changed.wait}
+        places = {"asleep": asleep.wait, "polling": polling, "in on_change": changed.wait}
         ready = places.get(where, anyio.wait_all_tasks_blocked)
 
         tasks = asyncio.all_tasks if sniffio.current_async_library() == "asyncio" else set
@@ -251,7 +251,7 @@ class TestCancel:
                 with anyio.fail_after(5):
                     await cancel(wait, ready)
                 group.cancel_scope.cancel()
-            if where in ("looking", "waiting for a turn"):
+            if where in ("polling", "waiting for a turn"):
                 await server.until(lambda: server.connections_open == 0)
             tell(server, "active")
             seen = await client.servers.wait_until(7, status="active")
@@ -273,11 +273,11 @@ class TestCancel:
 
 
 class TestClose:
-    @pytest.mark.parametrize("where", ["asleep", "looking", "in on_change"])
+    @pytest.mark.parametrize("where", ["asleep", "polling", "in on_change"])
     async def test_closing_ends_waits_at_once(self, server, where):
         """Wherever a wait is, it ends because the client is closed, and says so."""
         changed = anyio.Event()
-        tell(server, hang() if where == "looking" else "stopped")
+        tell(server, hang() if where == "polling" else "stopped")
         caught, events = [], []
 
         async def on_change(shown):
@@ -294,7 +294,7 @@ class TestClose:
         with anyio.fail_after(5):
             async with anyio.create_task_group() as group:
                 group.start_soon(wait)
-                if where == "looking":
+                if where == "polling":
                     await server.arrived(1, "GET")
                 else:
                     await changed.wait()

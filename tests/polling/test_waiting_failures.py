@@ -1,4 +1,4 @@
-"""Waits whose looks fail: what is looked over, what ends them, and when a server is gone."""
+"""Waits whose polls fail: what is polled over, what ends them, and when a server is gone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers import detail, listed, page
 from tests.rawserver import RawServer, close_delimited, cut, drop, hang, json, text
-from tests.waits import POLL, TWICE, SkippingClock, client_of, look, made_looks, skipping_client_of, tell
+from tests.waits import POLL, TWICE, SkippingClock, client_of, made_polls, shown, skipping_client_of, tell
 from vpsorg_async import (
     APIConnectionError,
     APITimeoutError,
@@ -34,7 +34,7 @@ FAILED_LOOKS = {
     "closed": (drop(), APIConnectionError),
     "hang": (hang(), APITimeoutError),
     "HTML": (text(200, "<html>log in</html>", "text/html"), ResponseError),
-    "half a body": (cut(look("active"), -20), APIConnectionError),
+    "half a body": (cut(shown("active"), -20), APIConnectionError),
     "half a body without a length": (close_delimited(200, b'{"id": 7, "na'), ResponseError),
     "{}": (json(200, {}), ResponseError),
     "null": (json(200, None), ResponseError),
@@ -42,7 +42,7 @@ FAILED_LOOKS = {
     "400": (json(400, {"detail": "no"}), BadRequestError),
 }
 HANGS_FOR = {"hang": 0.3}
-each_failed_look = pytest.mark.parametrize("failed", FAILED_LOOKS)
+each_failed_poll = pytest.mark.parametrize("failed", FAILED_LOOKS)
 LIMITED = {
     "429": json(429, {"detail": "slow down"}),
     "429 with Retry-After": json(429, {"detail": "slow down"}, {"Retry-After": "0"}),
@@ -63,16 +63,16 @@ async def wait_for(server, status="active", *, attempt_timeout=10, **options):
 
 
 class TestFailedLooks:
-    @each_failed_look
-    async def test_four_in_a_row_are_looked_over(self, server, failed):
-        """W8: the next look is the retry, and one look is one request."""
+    @each_failed_poll
+    async def test_four_in_a_row_are_polled_over(self, server, failed):
+        """W8: the next poll is the retry, and one poll is one request."""
         tell(server, "stopped", *[FAILED_LOOKS[failed][0]] * 4, "active")
 
         seen = await wait_for(server, attempt_timeout=HANGS_FOR.get(failed, 10))
 
-        assert (seen.status, made_looks(server)) == ("active", 6)
+        assert (seen.status, made_polls(server)) == ("active", 6)
 
-    @each_failed_look
+    @each_failed_poll
     async def test_five_in_a_row_end_it_with_the_last_cause(self, server, failed):
         """W8: whatever the first four were, the fifth comes out."""
         answer, kind = FAILED_LOOKS[failed]
@@ -82,24 +82,24 @@ class TestFailedLooks:
             await wait_for(server, attempt_timeout=HANGS_FOR.get(failed, 10))
 
         assert type(caught.value) is kind
-        assert made_looks(server) == 6
+        assert made_polls(server) == 6
 
-    async def test_one_good_look_resets_the_count(self, server):
+    async def test_one_good_poll_resets_the_count(self, server):
         """W8: four, a good one, and four again are not five in a row."""
         tell(server, *[json(500, {})] * 4, "stopped", *[drop()] * 4, "stopped", *[json(500, {})] * 4, "active")
 
         await wait_for(server)
 
-        assert made_looks(server) == 15
+        assert made_polls(server) == 15
 
-    async def test_a_good_look_that_is_out_of_date_resets_it_too(self, server):
-        """W8: an observation of a replica that lags is dropped, but the look did not fail."""
-        new, old = look("stopped", updated_at="2025-10-15T12:00:00Z"), look("stopped")
-        tell(server, new, *[json(500, {})] * 4, old, *[json(500, {})] * 4, look("active", updated_at=None))
+    async def test_a_good_poll_that_is_out_of_date_resets_it_too(self, server):
+        """W8: an observation of a replica that lags is dropped, but the poll did not fail."""
+        new, old = shown("stopped", updated_at="2025-10-15T12:00:00Z"), shown("stopped")
+        tell(server, new, *[json(500, {})] * 4, old, *[json(500, {})] * 4, shown("active", updated_at=None))
 
         await wait_for(server)
 
-        assert made_looks(server) == 11
+        assert made_polls(server) == 11
 
     @pytest.mark.parametrize("failures", [1, 2, 7])
     async def test_how_many_is_adjustable(self, server, failures):
@@ -109,17 +109,17 @@ class TestFailedLooks:
         with pytest.raises(ServerError):
             await wait_for(server, poll=PollPolicy(minimum=0.001, maximum=0.002, failures=failures))
 
-        assert made_looks(server) == failures
+        assert made_polls(server) == failures
 
     @each_limited
     async def test_being_asked_to_wait_is_no_failure(self, server, limited):
-        """W8: a 429, or 503 with Retry-After, only moves the next look, however often."""
+        """W8: a 429, or 503 with Retry-After, only moves the next poll, however often."""
         tell(server, "stopped", *[LIMITED[limited]] * 8, "active")
 
         async with skipping_client_of(server, SkippingClock()) as client:
             await client.servers.wait_until(7, status="active")
 
-        assert made_looks(server) == 10
+        assert made_polls(server) == 10
 
     @each_limited
     async def test_being_asked_to_wait_does_not_reset_the_count(self, server, limited):
@@ -130,9 +130,9 @@ class TestFailedLooks:
             with pytest.raises(ServerError) as caught:
                 await client.servers.wait_until(7, status="active")
 
-        assert (caught.value.status_code, made_looks(server)) == (502, 9)
+        assert (caught.value.status_code, made_polls(server)) == (502, 9)
 
-    async def test_the_next_look_is_made_when_the_api_lets_itself_be_asked(self, server):
+    async def test_the_next_poll_is_made_when_the_api_lets_itself_be_asked(self, server):
         """W8: not before `Retry-After` has passed, and not long after."""
         tell(server, json(429, {}, {"Retry-After": "30"}), "active")
         clock = SkippingClock()
@@ -142,8 +142,8 @@ class TestFailedLooks:
 
         assert 29 <= sum(clock.slept) <= 31
 
-    async def test_a_pause_that_all_share_is_no_failed_look(self, server):
-        """W8: another call's 429 holds the looks up for longer than `attempt_timeout`; the wait goes on."""
+    async def test_a_pause_that_all_share_is_no_failed_poll(self, server):
+        """W8: another call's 429 holds the polls up for longer than `attempt_timeout`; the wait goes on."""
         tell(server, "stopped", "active")
         server.answer("GET", "/servers/8/", json(429, {}, {"Retry-After": "1"}))
         policy = PollPolicy(minimum=0.005, maximum=0.01, failures=1)
@@ -153,18 +153,18 @@ class TestFailedLooks:
                 await client.servers.get(8, timeout=0.5)
             group.start_soon(lambda: client.servers.wait_until(7, status="active", poll=policy))
 
-        assert made_looks(server) == 2
+        assert made_polls(server) == 2
 
     @pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (403, PermissionDeniedError)])
     async def test_a_refused_token_ends_it_at_once(self, server, status, kind):
-        """W9: no look will do better."""
+        """W9: no poll will do better."""
         tell(server, "stopped", json(status, {"detail": "no"}), "active")
 
         with pytest.raises(kind) as caught:
             await wait_for(server)
 
         assert str(caught.value).startswith("GET /servers/7/")
-        assert made_looks(server) == 2
+        assert made_polls(server) == 2
 
     async def test_a_refused_token_ends_the_wait_for_deletion_too(self, server):
         """W9: whatever the goal is."""
@@ -174,10 +174,10 @@ class TestFailedLooks:
             with pytest.raises(AuthenticationError):
                 await client.servers.wait_until_deleted(7)
 
-        assert made_looks(server) == 1
+        assert made_polls(server) == 1
 
     async def test_the_timeout_error_names_the_last_failure(self, server):
-        """W8: at the deadline it is a timeout, caused by what the last look ended with."""
+        """W8: at the deadline it is a timeout, caused by what the last poll ended with."""
         tell(server, "stopped", json(500, {"detail": "boom"}))
 
         async with skipping_client_of(server, SkippingClock()) as client:
@@ -218,7 +218,7 @@ class TestRetryAfter:
                 await client.servers.wait_until(7, status="active", timeout=0.5, poll=POLL)
 
         assert isinstance(caught.value.__cause__, RateLimitError)
-        assert (seen[0].status, made_looks(server)) == ("active", 3)
+        assert (seen[0].status, made_polls(server)) == ("active", 3)
 
     @pytest.mark.parametrize("value", ["nan", "-5", "soon", "Wed, 21 Oct 2015 07:28:00 GMT"])
     async def test_one_that_makes_no_sense_is_none(self, server, value):
@@ -238,7 +238,7 @@ class TestRetryAfter:
             with pytest.raises(WaitTimeoutError):
                 await client.servers.wait_until(7, status="active", timeout=1e9)
 
-        assert made_looks(server) == 1
+        assert made_polls(server) == 1
 
 
 class TestGone:
@@ -246,7 +246,7 @@ class TestGone:
         server.answer("POST", "/servers/", json(201, detail(status="provisioning", message="ok")))
         return await client.servers.create(name="web-01", plan_id=1, os_id=5, location="us-west")
 
-    async def test_404_right_after_a_create_is_looked_over(self, server):
+    async def test_404_right_after_a_create_is_polled_over(self, server):
         """W10: the API may not know it everywhere yet."""
         tell(server, GONE, GONE, "provisioning", "active")
 
@@ -254,7 +254,7 @@ class TestGone:
             made = await self.create(server, client)
             seen = await made.wait_until(status="active", poll=POLL)
 
-        assert (seen.status, made_looks(server)) == ("active", 4)
+        assert (seen.status, made_polls(server)) == ("active", 4)
 
     async def test_404_for_longer_than_the_grace_is_gone(self, server):
         """W10: after `PollPolicy.grace` it is believed."""
@@ -267,7 +267,7 @@ class TestGone:
 
         assert str(caught.value) == "server 7 will not become active: the API says that there is no such server"
         assert (caught.value.server, caught.value.history) == (None, ())
-        assert made_looks(server) > 1
+        assert made_polls(server) > 1
 
     async def test_the_default_grace_is_15_seconds(self, server):
         """W10: from the create's answer on."""
@@ -296,14 +296,14 @@ class TestGone:
             with pytest.raises(ServerGoneError):
                 await made.wait_until(status="active", poll=POLL, timeout=10)
 
-        assert made_looks(server) == (1 if way == "list" else 2)
+        assert made_polls(server) == (1 if way == "list" else 2)
 
     async def test_404_without_a_create_is_gone_at_once(self, server):
         """W10: a server that this client did not make needs no grace."""
         with pytest.raises(ServerGoneError) as caught:
             await wait_for(server)
 
-        assert (made_looks(server), caught.value.server) == (1, None)
+        assert (made_polls(server), caught.value.server) == (1, None)
 
     async def test_404_on_the_way_is_gone_with_what_was_seen(self, server):
         """W10: the error has the last server and the history."""

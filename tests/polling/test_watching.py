@@ -93,8 +93,8 @@ class TestFirstRound:
         assert sorted(words(first)) == [(1, None, "active"), (2, None, "active")]
         assert words(second) == [(1, "active", "stopped")]
 
-    async def test_it_tells_of_all_those_given_that_are_looked_at_one_by_one(self, server, api):
-        """The answer to the first GET does not put the others off until the next round."""
+    async def test_it_tells_of_all_those_given_that_are_polled_one_by_one(self, server, api):
+        """The response to the first GET does not put the others off until the next round."""
         limiter = server.gate()
         server.answer("GET", "/servers/3/", [hold(json(200, api.servers[3]), limiter), json(200, api.servers[3])])
 
@@ -127,7 +127,7 @@ class TestFirstRound:
         assert words(changes) == [(1, None, "active"), (1, "active", "stopped")]
 
     async def test_an_account_without_servers_gives_nothing_until_there_is_one(self, server):
-        """The look is made again and again."""
+        """The poll is made again and again."""
         api = FakeAPI(server)
 
         async def add():
@@ -219,7 +219,7 @@ class TestChanges:
             watch = client.servers.watch([7], interval=30)
             first = await take(watch, 1)
             for keys in ([7, 8], [7]):
-                # Somebody else's look: a list for two, a GET for one.
+                # Somebody else's poll: a list for two, a GET for one.
                 other = client.servers.watch() if len(keys) > 1 else client.servers.watch(keys)
                 await take(other, 1)
             second = await take(watch, 1)
@@ -237,7 +237,7 @@ class TestChanges:
             watch = client.servers.watch([7], interval=30)
             first = await take(watch, 1)
             for _ in range(3):
-                # Each makes a look of its own, which the other hears.
+                # Each makes a poll of its own, which the other hears.
                 await take(client.servers.watch([7], interval=30), 1)
             second = await take(watch, 1)
 
@@ -318,7 +318,7 @@ class TestGone:
 
 class TestFailures:
     @pytest.mark.parametrize("path", [LIST, SEVEN], ids=["list", "get"])
-    async def test_five_failed_looks_in_a_row_raise_and_iterating_may_go_on(self, server, path):
+    async def test_five_failed_polls_in_a_row_raise_and_iterating_may_go_on(self, server, path):
         """The last one's error; the count begins anew."""
         good = json(200, page(listed(7)) if path == LIST else detail())
         broken = [json(500, {}), drop(), json(502, {}), drop(reset=True), json(503, {"detail": "the fifth"})]
@@ -337,7 +337,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("ids", [None, [12345]], ids=["all", "one"])
     async def test_it_does_not_lose_its_patience_with_that_of_a_wait(self, ids):
-        """Of an API that is down for 12 s, a wait beside it makes 120 looks, and the watch three."""
+        """Of an API that is down for 12 s, a wait beside it makes 120 polls, and the watch three."""
         sandbox = Sandbox(servers=1)
         quick = PollPolicy(minimum=0.1, maximum=0.1, failures=1000)
 
@@ -355,7 +355,7 @@ class TestFailures:
         assert len(sandbox.faults.log) > 100
 
     @pytest.mark.parametrize("path", [LIST, SEVEN], ids=["list", "get"])
-    async def test_a_good_look_between_them_resets_the_count(self, server, path):
+    async def test_a_good_poll_between_them_resets_the_count(self, server, path):
         """Four, a good one and four are not five in a row."""
         broken = [json(500, {})] * 4
         seen = [json(200, page(one) if path == LIST else one) for one in (detail(), detail(status="stopped"))]
@@ -366,13 +366,13 @@ class TestFailures:
 
         assert words(changes) == [(7, None, "active"), (7, "active", "stopped")]
 
-    async def test_a_wait_for_the_same_server_does_not_count_a_failed_look_twice(self, server):
+    async def test_a_wait_for_the_same_server_does_not_count_a_failed_poll_twice(self, server):
         """Four failed lists in a row are four for the watch, who hears of them once."""
         good = json(200, page(listed(7), listed(8)))
         changed = json(200, page(listed(7, status="stopped"), listed(8)))
         server.answer("GET", LIST, [good, good, *[json(500, {})] * 4, changed])
         server.answer("GET", SEVEN, json(200, listed(7)))
-        # Its own first look is a GET; then it is served by the watch's lists, and never due alone.
+        # Its own first poll is a GET; then it is served by the watch's lists, and never due alone.
         seldom = PollPolicy(minimum=60, maximum=60)
 
         async with client_of(server) as client, anyio.create_task_group() as group:
@@ -388,7 +388,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("path", [LIST, SEVEN], ids=["list", "get"])
     async def test_being_asked_to_wait_is_no_failure(self, server, path):
-        """A 429, or 503 with Retry-After, only moves the next look."""
+        """A 429, or 503 with Retry-After, only moves the next poll."""
         limited = [json(status, {}, {"Retry-After": "2"}) for status in (429, 503) for _ in range(4)]
         server.answer("GET", path, [*limited, json(200, page(listed(7)) if path == LIST else detail())])
         clock = SkippingClock()
@@ -403,7 +403,7 @@ class TestFailures:
     @pytest.mark.parametrize("path", [LIST, SEVEN], ids=["list", "get"])
     @pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (403, PermissionDeniedError)])
     async def test_a_refused_token_raises_at_once(self, server, path, status, kind):
-        """No look will do better."""
+        """No poll will do better."""
         server.answer("GET", path, json(status, {"detail": "no"}))
 
         async with client_of(server) as client:
@@ -429,7 +429,7 @@ class TestFailures:
 
         assert len({id(error) for error in caught}) == 5
 
-    @pytest.mark.parametrize("where", ["asleep", "looking"])
+    @pytest.mark.parametrize("where", ["asleep", "polling"])
     async def test_a_closed_client_raises(self, server, api, where):
         """Whoever awaits the next change, at once; and whoever would."""
         client = client_of(server)
@@ -441,14 +441,14 @@ class TestFailures:
                 await anext(watch)
             caught.append(info.value)
 
-        if where == "looking":
+        if where == "polling":
             server.answer("GET", LIST, hang())
         else:
             await take(watch, 3)
         with anyio.fail_after(5):
             async with anyio.create_task_group() as group:
                 group.start_soon(wait)
-                await (server.arrived(1, "GET") if where == "looking" else anyio.wait_all_tasks_blocked())
+                await (server.arrived(1, "GET") if where == "polling" else anyio.wait_all_tasks_blocked())
                 await client.aclose()
         await wait()
 
@@ -500,8 +500,8 @@ class TestSharing:
         assert len(taken) == 150 * count
         assert len(sandbox.calls) <= 2 * 13 + 2 * count
 
-    async def test_it_hears_the_looks_of_waits(self):
-        """A wait looks every second; the watch tells of what that shows, and asks nothing itself."""
+    async def test_it_hears_the_polls_of_waits(self):
+        """A wait polls every second; the watch tells of what that shows, and asks nothing itself."""
         sandbox = Sandbox(servers=1)
         key = sandbox.servers[0]["id"]
         account = sandbox._backend.accounts[0]
@@ -524,8 +524,8 @@ class TestSharing:
         assert 100 <= seen[1][1] < 101
         assert len(sandbox.calls) == 1 + 1 + round(seen[2][1] - 100)
 
-    async def test_a_wait_is_served_by_its_looks(self):
-        """And the other way round: a wait for one, which would look once in a minute."""
+    async def test_a_wait_is_served_by_its_polls(self):
+        """And the other way round: a wait for one, which would poll once in a minute."""
         sandbox = Sandbox(servers=12)
         ids = [one["id"] for one in sandbox.servers]
         account = sandbox._backend.accounts[0]
@@ -547,7 +547,7 @@ class TestSharing:
 
     @pytest.mark.parametrize("slow", ["its own", "all"])
     async def test_a_watch_of_several_slow_servers_goes_on_beside_waits(self, slow):
-        """Its looks take longer than its interval: it is due again as soon as the last has ended."""
+        """Its polls take longer than its interval: it is due again as soon as the last has ended."""
         sandbox = Sandbox(servers=5)
         first, second, *others = (one["id"] for one in sandbox.servers)
         stopping = sandbox._backend.accounts[0]
@@ -580,7 +580,7 @@ class TestSharing:
         assert max(later - time for time, later in itertools.pairwise(times)) <= 3
 
     async def test_a_view_gives_servers_of_its_own(self, server, api):
-        """Both of a change, whoever looked."""
+        """Both of a change, whoever polled."""
         async with client_of(server) as client:
             view = client.with_options(timeout=5)
             watches = [client.servers.watch(interval=QUICK), view.servers.watch(interval=QUICK)]
@@ -633,7 +633,7 @@ class TestSlowConsumer:
         assert words(changes) == [(1, "active", "stopped")]
 
     async def test_nothing_is_asked_while_nobody_takes(self):
-        """A watch that is not iterated does not look."""
+        """A watch that is not iterated does not poll."""
         sandbox = Sandbox(servers=3)
 
         async with spoiled_client_of(sandbox) as client:
@@ -646,7 +646,7 @@ class TestSlowConsumer:
 
 class TestInterval:
     @pytest.mark.parametrize(("given", "seconds"), [({}, 5.0), ({"interval": 2}, 2.0), ({"interval": 0.5}, 0.5)])
-    async def test_a_look_is_made_every_so_many_seconds(self, given, seconds):
+    async def test_a_poll_is_made_every_so_many_seconds(self, given, seconds):
         """By default every five."""
         sandbox = Sandbox(servers=2)
 
@@ -666,7 +666,7 @@ class TestEnds:
         return (coordinator._schedule._attending, coordinator._leader, client._context.lifetime._scopes)
 
     async def test_after_break_nothing_is_left(self, server, api):
-        """No task, nobody who looks, nothing on the wire; forgotten as soon as nobody holds it."""
+        """No task, nobody who polls, nothing on the wire; forgotten as soon as nobody holds it."""
         tasks = asyncio.all_tasks if sniffio.current_async_library() == "asyncio" else set
         before = tasks()
 
@@ -684,9 +684,9 @@ class TestEnds:
         assert watchers == 0
         assert asked(server) == (1, 0)
 
-    @pytest.mark.parametrize("where", ["asleep", "looking"])
+    @pytest.mark.parametrize("where", ["asleep", "polling"])
     async def test_after_a_cancel_nothing_is_left(self, server, api, where):
-        """It ends at once; the look is abandoned, and its connection given back."""
+        """It ends at once; the poll is abandoned, and its connection given back."""
         async with client_of(server, max_connections=1) as client:
             watch = client.servers.watch(interval=60)
             if where == "asleep":
@@ -696,17 +696,17 @@ class TestEnds:
             with anyio.fail_after(5):
                 async with anyio.create_task_group() as group:
                     group.start_soon(anext, watch)
-                    await (server.arrived(1, "GET") if where == "looking" else anyio.wait_all_tasks_blocked())
+                    await (server.arrived(1, "GET") if where == "polling" else anyio.wait_all_tasks_blocked())
                     group.cancel_scope.cancel()
             left = self.left(client)
-            if where == "looking":
+            if where == "polling":
                 await server.until(lambda: server.connections_open == 0)
             await client.servers.get(1)
 
         assert left == ({}, None, set())
 
     async def test_a_cancel_loses_no_change(self, server, api):
-        """What came while nobody awaited is told next; a look that was abandoned is made again, at once."""
+        """What came while nobody awaited is told next; a poll that was abandoned is made again, at once."""
         limiter = server.gate()
         async with client_of(server) as client:
             watch = client.servers.watch(interval=60)
@@ -720,8 +720,8 @@ class TestEnds:
 
         assert words(changes) == [(1, None, "active")]
 
-    async def test_another_look_goes_on_when_the_one_who_looked_for_both_is_cancelled(self, server, api):
-        """The successor looks at once."""
+    async def test_another_poll_goes_on_when_the_one_who_polled_both_is_cancelled(self, server, api):
+        """The successor polls once."""
         server.answer("GET", LIST, [hang(), json(200, page(listed(1)))])
         changes = []
 
@@ -735,7 +735,7 @@ class TestEnds:
                     inner.start_soon(anext, first)
                     await server.arrived(1, "GET")
                     group.start_soon(wait)
-                    # It is looked for beside the look that began before it came.
+                    # It is polled for beside the poll that began before it came.
                     await server.arrived(2, "GET")
                     scope.cancel()
 

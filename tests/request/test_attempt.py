@@ -79,7 +79,7 @@ class TestWrongSuccess:
         assert len(server.requests) == 1
 
     async def test_a_captive_portal_deletes_nothing(self, server):
-        """R12: nothing is needed of the answer to a delete, but it must be the API's."""
+        """R12: nothing is needed of the response to a delete, but it must be the API's."""
         server.answer("DELETE", PATH, text(200, PORTAL, "text/html"))
 
         async with client_of(server) as client:
@@ -280,7 +280,7 @@ class TestRedirects:
         assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
 
     async def test_cookies_are_neither_kept_nor_sent(self, server):
-        """R15: nothing of one answer travels in the next request."""
+        """R15: nothing of one response travels in the next request."""
         server.answer("GET", PATH, json(200, detail(), {"Set-Cookie": "session=1; Path=/"}))
 
         async with client_of(server) as client:

@@ -193,7 +193,7 @@ class TestErrors:
         assert caught.value.message == "Invalid token."
 
     async def test_what_the_user_asks_for_himself_is_not_touched(self, server):
-        """T1: an answer that is his is his."""
+        """T1: a response that is his is his."""
         server.answer("GET", "/tokens/", json(200, {"token": TOKEN}))
 
         async with client_of(server) as client:

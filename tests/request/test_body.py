@@ -60,7 +60,7 @@ class TestSize:
             ),
         ],
     )
-    async def test_an_answer_over_the_limit_is_refused_before_memory_grows(self, server, reply):
+    async def test_a_response_over_the_limit_is_refused_before_memory_grows(self, server, reply):
         """R13: at most a small multiple of 32 MiB."""
         server.answer("GET", PATH, reply())
 
@@ -86,7 +86,7 @@ class TestSize:
 
     @pytest.mark.parametrize("size", [66, 110, 2000], ids=["65 KiB", "108 KiB", "2 MB"])
     async def test_headers_over_their_limit_are_refused(self, server, size):
-        """R13: headers are memory too; another try would bring the same."""
+        """R13: headers are memory too; another attempt would bring the same."""
         headers = {f"X-{number}": "x" * 1000 for number in range(size)}
         server.answer("GET", PATH, json(200, detail(), headers))
 
@@ -98,7 +98,7 @@ class TestSize:
         assert len(server.requests) == 1
 
     async def test_a_create_answered_with_such_headers_may_have_been_carried_out(self, server):
-        """R13: it is looked for, and not sent again."""
+        """R13: it is polled for, and not sent again."""
         server.answer("POST", "/servers/", json(201, detail(), {"X-Long": "x" * 200_000}))
         server.answer("GET", "/servers/", json(200, page()))
 

@@ -41,7 +41,7 @@ async def ignore(_message):
 
 
 def facts(response):
-    """What a user may read off an answer."""
+    """What a user may read off a response."""
     return {
         "status": response.status_code,
         "reason": response.reason_phrase,
@@ -60,7 +60,7 @@ def facts(response):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-async def test_an_answer_is_the_same_whether_somebody_hooks_in_or_not(server, method):
+async def test_a_response_is_the_same_whether_somebody_hooks_in_or_not(server, method):
     head = "HTTP/1.1 200 Fine\r\nContent-Type: text/plain; charset=latin-1\r\nX-One: 1\r\nSet-Cookie: a=b\r\n"
     answer = raw((head + "Content-Length: 4\r\n\r\n").encode() + b"gr\xfcn", close=False)
     server.answer(method, "/x/", [answer, answer])
@@ -193,7 +193,7 @@ async def test_a_body_too_large_for_the_system_to_take_at_once_arrives_whole_and
     assert [request.connection for request in server.requests] == [1, 1, 1]
 
 
-async def test_who_streams_an_answer_gets_it_as_from_any_client_of_httpx(server):
+async def test_who_streams_a_response_gets_it_as_from_any_client_of_httpx(server):
     server.answer("GET", "/x/", json(200, {"a": 1}))
 
     async with client_of(server) as client, client.http.stream("GET", f"{server.base_url}/x/") as response:

@@ -1,4 +1,4 @@
-"""The limiter: order of asking, looks first, no turn lost to a cancel, and no cost in the number that wait."""
+"""The limiter: order of asking, polls first, no turn lost to a cancel, and no cost in the number that wait."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class TestOrder:
 
         assert order == list(range(50))
 
-    async def test_looks_go_before_calls_that_asked_earlier(self):
+    async def test_polls_go_before_calls_that_asked_earlier(self):
         limiter, order = Limiter(1, SystemClock()), []
         await limiter.enter(limiter.ticket(poll=False))
 
@@ -88,12 +88,12 @@ class TestOrder:
             limiter.leave()
 
         async with anyio.create_task_group() as group:
-            for name in ("call 1", "call 2", "look 1", "look 2"):
-                group.start_soon(call, name, limiter.ticket(poll=name.startswith("look")))
+            for name in ("call 1", "call 2", "poll 1", "poll 2"):
+                group.start_soon(call, name, limiter.ticket(poll=name.startswith("poll")))
             await settle()
             limiter.leave()
 
-        assert order == ["look 1", "look 2", "call 1", "call 2"]
+        assert order == ["poll 1", "poll 2", "call 1", "call 2"]
 
     async def test_a_call_that_comes_back_keeps_its_place(self):
         limiter, order = Limiter(1, SystemClock()), []

@@ -141,7 +141,7 @@ class TestRetryAfter:
         assert [request.method for request in server.requests] == ["POST"] * 3
 
     @pytest.mark.parametrize("status", [429, 503])
-    async def test_it_costs_neither_tries_nor_budget(self, server, status):
+    async def test_it_costs_neither_attempts_nor_budget(self, server, status):
         """R7: only the call's time bounds it."""
         server.answer("GET", PATH, [*[json(status, SLOW_DOWN, {"Retry-After": "0"})] * 30, json(200, detail())])
 
@@ -373,8 +373,8 @@ class TestLooks:
         return done, clock.now()
 
     @pytest.mark.heavy
-    async def test_the_last_pages_are_reached_although_a_look_is_more_than_a_second_takes(self):
-        """Also by looks so far apart that the pause after the last one's 429 is long over."""
+    async def test_the_last_pages_are_reached_although_a_poll_is_more_than_a_second_takes(self):
+        """Also by polls so far apart that the pause after the last one's 429 is long over."""
         api = LimitedList(VirtualClock(), "bucket", 0.05)
 
         done, now = await self.waited(api, poll=PollPolicy(minimum=10, maximum=30))
@@ -382,8 +382,8 @@ class TestLooks:
         assert done == {*range(3_000)}
         assert now < 400
 
-    async def test_the_last_pages_are_reached_although_each_look_is_refused_on_its_way(self):
-        """One call in eight is answered 429: a look goes on where it was refused."""
+    async def test_the_last_pages_are_reached_although_each_poll_is_refused_on_its_way(self):
+        """One call in eight is answered 429: a poll goes on where it was refused."""
         api, numbers = LimitedList(VirtualClock(), "bucket", 0.05), itertools.count(1)
         api._takes = lambda _now: next(numbers) % 8
 
@@ -409,7 +409,7 @@ class TestLooks:
         assert min(seen[number] for number in range(100, 200)) >= 30
         assert max(seen.values()) < 60
 
-    async def test_a_refusal_that_is_longer_than_somebody_has_time_for_ends_the_look_with_what_it_has_shown(self):
+    async def test_a_refusal_that_is_longer_than_somebody_has_time_for_ends_the_poll_with_what_it_has_shown(self):
         clock, ended = VirtualClock(), {}
         api = SecondPageRefused(clock, retry_after=600)
         client = Client._over(api, clock, token="t", base_url="https://api.example")
@@ -512,7 +512,7 @@ class TestPace:
         pace.begin(100.0, 0)
         assert pace.may_begin(100.0, 1)
 
-    def test_what_was_learned_outlives_the_half_minute_between_two_looks(self):
+    def test_what_was_learned_outlives_the_half_minute_between_two_polls(self):
         pace = RateControl(100)
         pace.refused(0.0, 1.0)
         pace.begin(1.0, 0)

@@ -50,7 +50,7 @@ def server():
 class TestOnlyOnce:
     @pytest.mark.parametrize("lost", [drop(), drop(reset=True), cut(GOOD, 40), json(500, {}), json(502, {})])
     async def test_a_create_is_on_the_wire_once(self, server, lost):
-        """R3: whatever became of its answer."""
+        """R3: whatever became of its response."""
         server.answer("POST", "/servers/", lost)
         server.answer("GET", "/servers/", json(500, {}))
 
@@ -61,7 +61,7 @@ class TestOnlyOnce:
         assert len(server.requests_to("POST")) == 1
 
     async def test_a_post_of_the_users_own_is_never_sent_twice(self, server):
-        """R3: nor is there anything to look at."""
+        """R3: nor is there anything to poll at."""
         server.answer("POST", "/anything/", drop())
 
         async with client_of(server) as client:
@@ -74,7 +74,7 @@ class TestOnlyOnce:
         assert len(server.requests) == 1
 
     async def test_a_post_of_the_users_own_that_was_answered_500_is_that_answer(self, server):
-        """R3: an answer there is to show."""
+        """R3: a response there is to show."""
         server.answer("POST", "/anything/", json(500, {"detail": "no"}))
 
         async with client_of(server) as client:

@@ -46,7 +46,7 @@ class TestTable:
             assert outcome in (Outcome.LIMITED, Outcome.NOT_SENT)
 
     @pytest.mark.parametrize("outcome", [Outcome.LOST, Outcome.FAILED, Outcome.UNSUPPORTED, Outcome.UNREADABLE])
-    def test_a_lost_create_or_reboot_is_looked_into(self, outcome):
+    def test_a_lost_create_or_reboot_is_polled_into(self, outcome):
         """R6: never again, never given up for not done."""
         assert judged(RetrySafety.RECONCILE, outcome) == Reconcile()
         assert leaves_doubt(RetrySafety.RECONCILE, outcome)
@@ -187,9 +187,9 @@ async def observed(safety, outcome):
     method, path, call = CALLS[safety]
     events = []
     with RawServer(tls=tls) as server:
-        # What a look shows: a lost start or reboot has been carried out.
-        look = json(200, detail(status="starting" if safety is RetrySafety.STATE_CHECKED else "rebooting"))
-        server.answer("GET", PATH, look)
+        # What a poll shows: a lost start or reboot has been carried out.
+        poll = json(200, detail(status="starting" if safety is RetrySafety.STATE_CHECKED else "rebooting"))
+        server.answer("GET", PATH, poll)
         then = REFUSAL[safety] if outcome is Outcome.REPEAT_REFUSED else GOOD[safety]
         server.answer(method, path, [*REPLIES[outcome], then])
         if outcome is Outcome.NOT_SENT:
@@ -222,7 +222,7 @@ class TestCells:
 
     @pytest.mark.parametrize(("safety", "outcome"), sorted(CELLS, key=str))
     async def test_the_user_sees_what_the_table_says(self, safety, outcome):
-        """R3: nothing is sent twice, looked into or given up but by the table."""
+        """R3: nothing is sent twice, polled into or given up but by the table."""
         assert await observed(safety, outcome) == CELLS[safety, outcome]
 
     @pytest.mark.parametrize(("safety", "outcome"), sorted(CELLS, key=str))

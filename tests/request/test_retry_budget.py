@@ -122,8 +122,8 @@ class TestBudget:
 
         assert told == [True]
 
-    async def test_looks_neither_take_nor_give(self, server):
-        """R9: a wait's looks do not spend what calls need."""
+    async def test_polls_neither_take_nor_give(self, server):
+        """R9: a wait's polls do not spend what calls need."""
         server.answer("GET", PATH, json(500, {}))
 
         async with client_of(server) as client:

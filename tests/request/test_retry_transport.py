@@ -94,8 +94,8 @@ class TestGet:
     @pytest.mark.heavy
     @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
     @pytest.mark.parametrize("reply", [json(200, SHORT), in_two_chunks(SHORT)], ids=["Content-Length", "chunked"])
-    async def test_an_answer_cut_at_any_byte_is_asked_for_again(self, server, reply, reset):
-        """R1: status line, headers, body, chunk: wherever the answer ends, it is not taken for whole."""
+    async def test_a_response_cut_at_any_byte_is_asked_for_again(self, server, reply, reset):
+        """R1: status line, headers, body, chunk: wherever the response ends, it is not taken for whole."""
         async with client_of(server) as client:
             for at in range(len(reply.data)):
                 server.answer("GET", PATH, [cut(reply, at, reset=reset), reply])
@@ -103,7 +103,7 @@ class TestGet:
 
         assert len(server.requests) == 2 * len(reply.data)
 
-    async def test_a_body_that_stalls_is_given_up_by_the_try(self, server):
+    async def test_a_body_that_stalls_is_given_up_by_the_attempt(self, server):
         """R1: a body that drips for ever is a hang."""
         stalls = hold(GOOD, server.gate())
         server.answer("GET", PATH, [stalls, GOOD])
@@ -111,7 +111,7 @@ class TestGet:
         async with client_of(server, attempt_timeout=0.1) as client:
             assert (await client.servers.get(7)).id == 7
 
-    async def test_an_answer_that_drips_within_its_time_is_read(self, server):
+    async def test_a_response_that_drips_within_its_time_is_read(self, server):
         """R1: slow is not broken."""
         server.answer("GET", PATH, drip(GOOD, 7))
 
@@ -121,7 +121,7 @@ class TestGet:
         assert found.to_dict() == detail()
         assert len(server.requests) == 1
 
-    async def test_the_policy_bounds_the_tries_and_the_last_answer_is_the_error(self, server):
+    async def test_the_policy_bounds_the_attempts_and_the_last_answer_is_the_error(self, server):
         """R1: within the policy."""
         server.answer("GET", PATH, json(500, {"detail": "database is locked"}))
 
@@ -132,8 +132,8 @@ class TestGet:
         assert str(caught.value) == "GET /servers/7/ was answered 500: database is locked"
         assert caught.value.attempts == len(server.requests) == 4
 
-    async def test_without_an_answer_the_error_says_how_often_it_was_tried(self, server):
-        """R1: no answer at all is a connection error that says whether it may have been carried out."""
+    async def test_without_a_response_the_error_says_how_often_it_was_tried(self, server):
+        """R1: no response at all is a connection error that says whether it may have been carried out."""
         server.answer("GET", PATH, drop())
 
         async with client_of(server) as client:
@@ -249,7 +249,7 @@ class TestStartAndStop:
     @pytest.mark.parametrize(
         ("command", "status"), [("start", "starting"), ("start", "active"), ("stop", "stopping"), ("stop", "stopped")]
     )
-    async def test_a_400_to_the_repeat_is_success_if_a_look_shows_it(self, server, command, status):
+    async def test_a_400_to_the_repeat_is_success_if_a_poll_shows_it(self, server, command, status):
         """R5: in the transition, or at the goal."""
         server.answer("POST", f"{PATH}{command}/", [drop(), json(400, {"error": "Server is not stopped"})])
         server.answer("GET", PATH, json(200, detail(status=status)))
@@ -263,7 +263,7 @@ class TestStartAndStop:
     @pytest.mark.parametrize(
         ("command", "status"), [("start", "stopped"), ("start", "suspended"), ("stop", "active"), ("stop", "rebooting")]
     )
-    async def test_a_400_to_the_repeat_is_a_conflict_if_a_look_does_not_show_it(self, server, command, status):
+    async def test_a_400_to_the_repeat_is_a_conflict_if_a_poll_does_not_show_it(self, server, command, status):
         """R5: neither in the transition nor at the goal."""
         server.answer("POST", f"{PATH}{command}/", [drop(), json(400, {"error": "no"})])
         server.answer("GET", PATH, json(200, detail(status=status)))
@@ -276,7 +276,7 @@ class TestStartAndStop:
         assert len(server.requests_to("GET")) == 1
 
     @pytest.mark.parametrize("before", [None, json(429, {}, {"Retry-After": "0"})], ids=["at once", "after a 429"])
-    async def test_a_first_400_is_a_conflict_without_a_look(self, server, before):
+    async def test_a_first_400_is_a_conflict_without_a_poll(self, server, before):
         """R5: nothing was lost before it."""
         refused = json(400, {"error": "Server is already active"})
         server.answer("POST", f"{PATH}start/", [before, refused] if before else refused)
@@ -287,7 +287,7 @@ class TestStartAndStop:
 
         assert server.requests_to("GET") == []
 
-    async def test_a_look_that_gets_no_answer_raises_its_own_error(self, server):
+    async def test_a_poll_that_gets_no_response_raises_its_own_error(self, server):
         """R5: which says that the start may have been carried out."""
         server.answer("POST", f"{PATH}start/", [drop(), json(400, {"error": "no"})])
         server.answer("GET", PATH, drop())
@@ -299,8 +299,8 @@ class TestStartAndStop:
         assert caught.value.sent
         assert caught.value.request_summary == "GET /servers/7/"
 
-    async def test_a_look_that_finds_no_time_says_so(self, server):
-        """R5: the look is within the time of the call."""
+    async def test_a_poll_that_finds_no_time_says_so(self, server):
+        """R5: the poll is within the time of the call."""
         server.answer("POST", f"{PATH}start/", [drop(), json(400, {"error": "no"})])
         server.answer("GET", PATH, hang())
 
@@ -310,8 +310,8 @@ class TestStartAndStop:
 
         assert caught.value.sent
 
-    async def test_a_look_that_is_refused_raises_that(self, server):
-        """R5: 404 to the look."""
+    async def test_a_poll_that_is_refused_raises_that(self, server):
+        """R5: 404 to the poll."""
         server.answer("POST", f"{PATH}stop/", [drop(), json(400, {"error": "no"})])
 
         async with client_of(server) as client:
@@ -347,7 +347,7 @@ class TestFinal:
 
     @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 409, 422])
     @pytest.mark.parametrize("call", ["create", "reboot", "start"])
-    async def test_a_refused_post_is_neither_sent_again_nor_looked_for(self, server, status, call):
+    async def test_a_refused_post_is_neither_sent_again_nor_polled(self, server, status, call):
         """R10: 409 to a POST too."""
         for path in ("/servers/", f"{PATH}reboot/", f"{PATH}start/"):
             server.answer("POST", path, json(status, {"detail": "no"}))
@@ -361,7 +361,7 @@ class TestFinal:
         assert len(server.requests) == tries
 
     async def test_a_refusal_whose_explanation_was_cut_off_is_a_refusal(self, server):
-        """R10: the status came whole; the create was not made, and is not looked for."""
+        """R10: the status came whole; the create was not made, and is not polled for."""
         refusal = json(402, {"detail": "Insufficient credits for this plan."})
         server.answer("POST", "/servers/", cut(refusal, -10))
 
@@ -434,7 +434,7 @@ class TestTime:
 
         assert error.sent
 
-    async def test_it_passes_in_a_pause_between_tries(self, server):
+    async def test_it_passes_in_a_pause_between_attempts(self, server):
         """R16: the error says what the last attempt met."""
         server.answer("GET", PATH, json(500, {}))
         pause = RetryPolicy(initial=1000, maximum=1000)
@@ -511,8 +511,8 @@ class TestIdleConnections:
             assert [request.connection for request in server.requests] == [1, 2]
         assert events == []
 
-    async def test_one_that_ended_with_its_answer(self, server):
-        """R18: an answer that says `Connection: close`, or whose end is the connection's."""
+    async def test_one_that_ended_with_its_response(self, server):
+        """R18: a response that says `Connection: close`, or whose end is the connection's."""
         server.answer("GET", PATH, [close_delimited(200, GOOD.data.partition(b"\r\n\r\n")[2]), GOOD])
 
         async with client_of(server) as client:

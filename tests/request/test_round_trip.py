@@ -1,4 +1,4 @@
-"""Answers that are not what the API documents: errors in every shape, captive portals, bombs, redirects."""
+"""Responses that are not what the API documents: errors in every shape, captive portals, bombs, redirects."""
 
 from __future__ import annotations
 

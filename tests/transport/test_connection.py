@@ -48,7 +48,7 @@ class TestUnasked:
     )
     @pytest.mark.parametrize("apart", [False, True], ids=["at once", "apart"])
     async def test_bytes_that_nobody_asked_for_are_nobody_s_answer(self, server, unasked, apart):
-        """P1: whether they come with the answer or after it, they end the connection, and no call sees them."""
+        """P1: whether they come with the response or after it, they end the connection, and no call sees them."""
         reply = raw(GOOD + unasked, close=False)
         server.answer("GET", "/servers/7/", drip(reply, len(GOOD)) if apart else reply)
 
@@ -61,8 +61,8 @@ class TestUnasked:
                 assert (first.id, second.id) == (7, 8)
                 await server.until(lambda done=2 * turn + 2: server.performed >= done)
 
-    async def test_nor_do_those_that_were_read_with_the_answer(self, server):
-        """P1: an answer that ends where a piece of what was read ends; the rest stands in a queue of anyio's."""
+    async def test_nor_do_those_that_were_read_with_the_response(self, server):
+        """P1: a response that ends where a piece of what was read ends; the rest stands in a queue of anyio's."""
         one = json(200, detail(7, hostname="x" * 60_000)).data
         whole = json(200, detail(7, hostname="x" * (60_000 + AT_ONCE - len(one)))).data
         assert len(whole) == AT_ONCE
@@ -77,7 +77,7 @@ class TestUnasked:
                 assert (first.id, second.id) == (7, 8)
                 await server.until(lambda done=2 * turn + 2: server.performed >= done)
 
-    async def test_an_answer_longer_than_a_read_is_not_left_half_way(self, server):
+    async def test_a_response_longer_than_a_read_is_not_left_half_way(self, server):
         """The next call's answer begins where this one's ends."""
         long = json(200, detail(7, hostname="x" * 1_000_000))
         server.answer("GET", "/servers/7/", [long, json(200, detail(7))])
@@ -90,8 +90,8 @@ class TestUnasked:
 
 
 class TestEnded:
-    async def test_a_goodbye_that_came_with_the_answer_ends_the_connection(self):
-        """R18: TLS's own, read together with the answer, while the socket stays open and has nothing more to read."""
+    async def test_a_goodbye_that_came_with_the_response_ends_the_connection(self):
+        """R18: TLS's own, read together with the response, while the socket stays open and has nothing more to read."""
         events = []
         with GoodbyeServer() as server:
             async with client(server, on_event=events.append) as asking:
@@ -104,7 +104,7 @@ class TestEnded:
 
 
 class GoodbyeServer(LoopThread):
-    """Answers one request of each connection, and says goodbye in the same bytes; closes when the other side does."""
+    """Responses one request of each connection, and says goodbye in the same bytes; closes when the other side does."""
 
     def __init__(self):
         super().__init__()

@@ -69,7 +69,7 @@ class TestQueue:
 
         assert [request.path for request in server.requests] == [f"/servers/{number}/" for number in range(30)]
 
-    async def test_calls_that_wait_longer_for_their_turn_than_a_try_may_take_are_sent_once(self, server):
+    async def test_calls_that_wait_longer_for_their_turn_than_an_attempt_may_take_are_sent_once(self, server):
         """P2: attempt_timeout is counted from the turn on the wire."""
         limiter = server.gate()
         server.answer("GET", "/servers/1/", hold(json(200, detail(1)), limiter))
@@ -99,9 +99,9 @@ class TestQueue:
 
         assert (str(caught.value), caught.value.sent) == ("GET /servers/2/: no response within timeout=0.1 s", False)
 
-    async def test_the_looks_of_a_wait_are_not_delayed_by_the_queue(self, server):
-        """P2: a look arrives among the next few requests, however many calls wait."""
-        looked_at = None
+    async def test_the_polls_of_a_wait_are_not_delayed_by_the_queue(self, server):
+        """P2: a poll arrives among the next few requests, however many calls wait."""
+        polled = None
         server.answer("GET", "/servers/5000/", json(200, detail(5000)))
 
         async with client_of(server, max_connections=10, timeout=None) as client, anyio.create_task_group() as group:
@@ -110,10 +110,10 @@ class TestQueue:
             await server.arrived(100)
             asked_at = len(server.requests)
             await client.servers.wait_until(5000, status="active", poll=PollPolicy(minimum=0.01, maximum=0.02))
-            looked_at = next(place for place, request in enumerate(server.requests) if request.path == "/servers/5000/")
+            polled = next(place for place, request in enumerate(server.requests) if request.path == "/servers/5000/")
             group.cancel_scope.cancel()
 
-        assert looked_at - asked_at < 30
+        assert polled - asked_at < 30
 
     async def test_all_of_100_reach_a_server_that_answers_none_before_it_has_all(self, server):
         """P2: a barrier of as many calls as connections is passed, although a fresh client begins with a few."""
@@ -137,7 +137,7 @@ class TestConnections:
 
         assert server.connections_total == 1
 
-    async def test_an_answer_that_nobody_asked_for_is_not_the_next_calls(self, server):
+    async def test_a_response_that_nobody_asked_for_is_not_the_next_calls(self, server):
         """Two answers in the bytes of one: the second is thrown away, and the connection with it."""
         first, second = json(200, detail(7)), json(200, detail(666))
         server.answer("GET", "/servers/7/", raw(first.data + second.data, close=False))

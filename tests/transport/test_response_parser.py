@@ -1,4 +1,4 @@
-"""How the bytes of an answer are read: as h11 reads them, or not at all."""
+"""How the bytes of a response are read: as h11 reads them, or not at all."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TestReading:
         ],
         ids=["length", "chunks", "trailer", "interim answers", "204", "304"],
     )
-    def test_an_answer_in_pieces(self, data, body, size):
+    def test_a_response_in_pieces(self, data, body, size):
         answer = read(data, pieces=range(0, len(data), size), ended=False)
 
         assert (answer.body, answer.trouble, answer.reusable) == (body, None, True)
@@ -94,7 +94,7 @@ class TestReading:
         ],
         ids=["close", "HTTP/1.0", "a second answer", "garbage behind it", "204 and close"],
     )
-    def test_the_connection_is_of_no_further_use_and_the_answer_is(self, data):
+    def test_the_connection_is_of_no_further_use_and_the_response_is(self, data):
         answer = read(data, ended=False)
 
         assert (answer.body, answer.trouble, answer.reusable) == (answer.body, None, False)
@@ -130,7 +130,7 @@ class TestTrouble:
         assert not answer.reusable
 
     @pytest.mark.parametrize("end", range(len(OK) + 20))
-    def test_a_head_that_was_cut_short_is_no_answer(self, end):
+    def test_a_head_that_was_cut_short_is_no_response(self, end):
         with pytest.raises(httpx.RemoteProtocolError, match=r"without sending a response|within the response's head"):
             read(WHOLE[:end] if end < WHOLE.index(b"\r\n\r\n") + 4 else OK)
 
@@ -162,7 +162,7 @@ class TestTrouble:
         ],
     )
     @pytest.mark.parametrize("size", [1, 1000])
-    def test_what_could_be_read_in_two_ways_is_no_answer(self, data, size):
+    def test_what_could_be_read_in_two_ways_is_no_response(self, data, size):
         with pytest.raises(httpx.RemoteProtocolError):
             read(data, pieces=range(0, len(data), size))
 
@@ -307,7 +307,7 @@ def answers(draw):
 class TestBesideH11:
     @given(answers(), st.sampled_from(["GET", "GET", "POST", "HEAD"]), st.lists(st.integers(0, 400), max_size=4))
     def test_what_is_read_whole_is_what_h11_reads(self, data, method, pieces):
-        """Where the two differ, an attacker could make one see an answer that the other does not."""
+        """Where the two differ, an attacker could make one see a response that the other does not."""
         try:
             answer = read(data, method=method, pieces=pieces)
         except httpx.RemoteProtocolError:

@@ -214,7 +214,7 @@ async def test_http_1_1_is_agreed_on():
 
 
 async def test_a_context_of_another_kind_does_not_hold_up_the_loop():
-    """It may look for certificates in files, or ask the system for them."""
+    """It may poll for certificates in files, or ask the system for them."""
     threads = []
 
     class Context(ssl.SSLContext):

@@ -28,6 +28,8 @@ class MaskedBytes(bytes):
     def __repr__(self) -> str:
         return "b'[masked]'"
 
+    __str__ = __repr__
+
 
 @attrs.frozen(eq=False, repr=False)
 class RawRequest:
