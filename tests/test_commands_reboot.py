@@ -1,4 +1,4 @@
-"""A reboot whose answer was lost: never sent again, returned where it is proven, unknown where it is not."""
+"""A reboot whose response was lost: never sent again, returned where it is proven, unknown where it is not."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class TestProven:
             done = await client.servers.reboot(7)
 
         assert (done.status, done.server.status) == ("success", "rebooting")
-        assert done.message == "the response was lost; a look at the server shows that it was carried out"
+        assert done.message == "the response was lost; a GET of the server shows that the reboot was executed"
         assert api.methods == ["POST", "GET"]
 
     @pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
@@ -144,7 +144,7 @@ class TestUnknown:
             error = await self.unknown(client)
 
         assert str(error).startswith(
-            "the response to the reboot of server 7 was lost; no look proves that it was carried out (POST "
+            "the response to the reboot of server 7 was lost; no GET proves that it was executed (POST "
         )
         assert error.request_summary == "POST /servers/7/reboot/"
         assert api.methods.count("POST") == 1

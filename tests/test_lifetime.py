@@ -108,7 +108,7 @@ class TestClosing:
 
         error = await closed_when(lambda: server.arrived(method="POST"), client, client.request, "POST", "/other/")
 
-        assert str(error) == "POST /other/: the client is closed; it may have been carried out"
+        assert str(error) == "POST /other/: the client is closed; it may have been executed"
         assert type(error) is OutcomeUnknownError
 
     async def test_a_start_on_the_wire_may_have_been_carried_out(self, server):

@@ -64,7 +64,7 @@ def made(kind):
     elif issubclass(kind, WaitError):
         options |= {"server": SERVER, "history": [StatusSeen("stopped", 1.0)]}
     error = kind("it went wrong", **options)
-    error.__cause__ = APITimeoutError("no answer", sent=True)
+    error.__cause__ = APITimeoutError("no response", sent=True)
     error.__cause__.__cause__ = ConnectionResetError("reset")
     error.add_note("a note")
     return error

@@ -1,4 +1,4 @@
-"""Sends the commands and changes of a client, each once, and settles what became of those that leave doubt."""
+"""Sends the commands of a client, each once, and settles the ones whose responses do not tell what became of them."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LONGEST_SEARCH = 15.0
-"""Seconds to look what became of a lost create or reboot, at most: also without a `timeout`."""
+"""The most seconds to find out what became of a lost create or reboot, also without a `timeout`."""
 
 BETWEEN_POLLS = 1.0
 
 
 @attrs.define(eq=False, repr=False)
 class _Name:
-    """The creates of one name: one after another."""
+    """The creates of one name, which go one after another."""
 
     lock: anyio.Lock = attrs.field(factory=anyio.Lock)
     users: int = 0
 
 
 class Commands:
-    """Sends what changes servers.
+    """Sends commands and changes, and settles those that are in doubt.
 
-    One rule settles all that is in doubt: the response to a repeat says nothing of the first attempt; a look at the
+    One rule settles every doubt: the response to a later attempt says nothing about the first one; a GET of the
     server does. Each retry safety has its settler: `RECONCILE` has `_find_created` and `_find_rebooted`,
-    `STATE_CHECKED` has `_find_switched`, and `IDEMPOTENT` needs none, as the 404 to a repeated DELETE is such a look.
+    `STATE_CHECKED` has `_find_switched`, and `IDEMPOTENT` needs none, because a 404 to a later DELETE says the same.
     """
 
     def __init__(
@@ -75,20 +75,20 @@ class Commands:
         self._events = events
         self._lifetime = lifetime
         self._names: dict[str, _Name] = {}
-        # Names with a create that may have made a server which nobody holds: nothing of that name is adopted any more.
+        # Names with a create that may have made a server which no code knows. No server of that name is adopted.
         self._doubtful: set[str] = set()
 
     async def create(self, spec: ServerSpec, options: CallOptions, bind: Callable[[Server], Server]) -> Server:
-        """Create a server with one POST; *bind* is called with each server that the caller gets to see.
+        """Create a server with one POST. *bind* gives a client to each server that the caller receives.
 
         Raises:
-            OutcomeUnknownError: it may have been made, and no listing proves which it is.
+            OutcomeUnknownError: the API may have created the server, and no listing proves which it is.
             APITimeoutError: the time passed before anything was sent.
-            VPSError: as any call; then it was not made.
+            VPSError: any other error of a call. Nothing was created.
 
-        Cancellation: goes through at once; if the POST may have been carried out, `create.abandoned` tells so.
+        Cancellation: ends at once. If the API may have executed the POST, `create.abandoned` is logged.
         """
-        # Before a lock, which belongs to one event loop, is waited for.
+        # Checked first, because the lock of the name belongs to one event loop.
         self._lifetime.check()
         call = _endpoints.create(spec)
         deadline = _deadline_of(self._clock, options)
@@ -99,7 +99,7 @@ class Commands:
             except VPSError:
                 raise
             except BaseException:
-                # A cancel, or a fault in a transport or hook: nobody is left who could look.
+                # A cancel, or an error of a transport or hook: no task is left that could find out.
                 if state.maybe_done:
                     self._doubtful.add(spec.name)
                     self._events.emit("create.abandoned", name=spec.name, location=spec.location)
@@ -124,12 +124,12 @@ class Commands:
         return server
 
     async def change(self, server_id: int | str, call: Call[T], options: CallOptions) -> T:
-        """Change a server, and return what the API says of it then.
+        """Change a server, and return the changed server.
 
         Raises:
-            VPSError: as any call.
+            VPSError: any error of a call.
 
-        Cancellation: ends at once; it may have been carried out.
+        Cancellation: ends at once. The API may have executed the change.
         """
         with self._command_log.changing(server_id, self._clock.now()) as change:
             try:
@@ -141,36 +141,36 @@ class Commands:
         """Delete a server for good.
 
         Raises:
-            NotFoundError: there is no such server, and no lost attempt of this call deleted it.
-            VPSError: as any call.
+            NotFoundError: the server does not exist, and no earlier attempt of this call deleted it.
+            VPSError: any other error of a call.
 
-        Cancellation: ends at once; it may have been carried out.
+        Cancellation: ends at once. The API may have deleted the server.
         """
-        # The API knows the server no more: a lost attempt has deleted it (RFC 9110, 9.2.2).
+        # The API no longer knows the server: an earlier attempt has deleted it (RFC 9110, 9.2.2).
         with suppress(UnsettledError):
             await self.change(server_id, _endpoints.delete(server_id), options)
 
     async def request(
         self, method: str, path: str, *, json: object, params: Mapping[str, str] | None, options: CallOptions
     ) -> httpx.Response:
-        """Return the response to a request that the SDK does not model, if it is a 2xx; see `Client.request`."""
+        """Return the 2xx response to a request that the SDK has no method for; see `Client.request`."""
         try:
             return await self._requester.request(method, path, json=json, params=params, options=options)
         except UnsettledError as error:
             unsettled = error
-        # As in `delete`: of these requests, a DELETE alone has a repeat whose refusal leaves doubt.
+        # As in `delete`. Of these requests, only a DELETE can be refused because an earlier attempt was executed.
         assert unsettled.response is not None
         return no_content(unsettled.response)
 
     async def command(self, server_id: int | str, name: str, options: CallOptions) -> tuple[Action, Change]:
-        """Start, stop or reboot a server, whatever the network does; return also what a wait for it begins with.
+        """Start, stop or reboot a server. Return the action, and the change that a wait for it begins with.
 
         Raises:
-            OutcomeUnknownError: it may have been rebooted, and no look proves it.
-            StateConflictError: the server is not in the status for it.
-            VPSError: as any call.
+            OutcomeUnknownError: the API may have rebooted the server, and no poll proves it.
+            StateConflictError: the server is not in a status that allows the command.
+            VPSError: any other error of a call.
 
-        Cancellation: goes through at once; the command log keeps that it may have been carried out.
+        Cancellation: ends at once. The command log keeps that the API may have executed the command.
         """
         call = _endpoints.command(server_id, name)
         state = CallState(call, options)
@@ -187,31 +187,31 @@ class Commands:
                 # Refused; and where the attempt before was lost, a GET has settled that it was not carried out either.
                 raise
             except BaseException:
-                # It may be carried out yet: a wait that follows must not take the status from before for its goal.
+                # The API may still execute it: a wait that follows must not take the status from before as its goal.
                 if state.maybe_done:
                     self._command_log.changed(change, self._clock.now(), lost=True)
                 raise
             self._command_log.changed(change, self._clock.now(), date=done.date, shown=unsettled is not None)
         return done.value, change
 
-    # Settlers: each looks at the server, or at all of them, and says what became of a call.
+    # Settlers: each polls the server, or lists all servers, and says what became of a call.
 
     async def _find_created(
         self, spec: ServerSpec, unsettled: UnsettledError, state: CallState, bind: Callable[[Server], Server]
     ) -> Server:
-        """Return the server that a lost create made, by the one rule that proves it.
+        """Return the server that a lost create made.
 
         Raises:
-            OutcomeUnknownError: none is proven, or more than one, or an abandoned create may have made it.
+            OutcomeUnknownError: no server or several are proven, or an abandoned create may have made it.
         """
         latest = Candidates([], proven=False)
 
-        async def look(look_options: CallOptions) -> Candidates | None:
+        async def poll(poll_options: CallOptions) -> Candidates | None:
             nonlocal latest
-            latest = await self._list(spec, unsettled, look_options)
+            latest = await self._list(spec, unsettled, poll_options)
             return latest if latest.proven else None
 
-        found, failure = await self._look_until(look, unsettled, state.options, state.deadline)
+        found, failure = await self._poll_until(poll, unsettled, state.options, state.deadline)
         if found is not None and len(found.servers) == 1 and spec.name not in self._doubtful:
             return found.servers[0]
         reason = str(latest)
@@ -236,42 +236,42 @@ class Commands:
     async def _find_rebooted(
         self, unsettled: UnsettledError, change: Change, options: CallOptions, deadline: float
     ) -> Decoded[Action]:
-        """Return the action of a lost reboot that a look at the server proves.
+        """Return the action of a lost reboot that a GET of the server proves.
 
         Raises:
-            OutcomeUnknownError: none does.
+            OutcomeUnknownError: no GET proves it.
         """
 
-        async def look(look_options: CallOptions) -> Decoded[Action] | None:
+        async def poll(poll_options: CallOptions) -> Decoded[Action] | None:
             began = self._clock.now()
-            seen = await self._requester.send(_endpoints.get(change.server_id), look_options)
+            seen = await self._requester.send(_endpoints.get(change.server_id), poll_options)
             observation = Observation(began=began, ended=self._clock.now(), server=seen.value)
             if not self._command_log.admit(change.server_id, observation):
-                # Older than what was read before the reboot: a `rebooting` of an earlier one.
+                # Out of date: a `rebooting` of an earlier reboot.
                 return None
             elapsed = timedelta(seconds=observation.ended - unsettled.began)
             date = None if seen.date is None else seen.date - elapsed
             command = Command(name="reboot", began=change.began, answered=began, date=date, baseline=change.baseline)
             if observation.status != TRANSITIONS["reboot"].transitional_status and not updated_by(command, observation):
                 return None
-            message = "the response was lost; a look at the server shows that it was carried out"
+            message = "the response was lost; a GET of the server shows that the reboot was executed"
             return Decoded(_action(seen.value, message), date)
 
-        found, failure = await self._look_until(look, unsettled, options, deadline)
+        found, failure = await self._poll_until(poll, unsettled, options, deadline)
         if found is not None:
             return found
-        reason = "the client was closed" if unsettled.closed else "no look proves that it was carried out"
+        reason = "the client was closed" if unsettled.closed else "no GET proves that it was executed"
         text = f"the response to the reboot of server {change.server_id} was lost; {reason}"
         raise _unknown(text, unsettled, failure)
 
     async def _find_switched(
         self, unsettled: UnsettledError, change: Change, options: CallOptions, deadline: float
     ) -> Decoded[Action]:
-        """Return the action of a start or stop whose repeat was refused: its first attempt may be why.
+        """Return the action of a start or stop whose later attempt was refused. The first attempt may be the reason.
 
         Raises:
-            StateConflictError: a look shows that it was not.
-            VPSError: the look failed.
+            StateConflictError: a GET shows that it is not.
+            VPSError: the GET failed.
         """
         assert change.own is not None
         options = options.within(_left_until(self._clock, deadline))
@@ -287,16 +287,16 @@ class Commands:
         assert isinstance(refusal, StateConflictError)
         return Decoded(_action(seen.value, refusal.message), seen.date)
 
-    async def _look_until(
+    async def _poll_until(
         self,
-        look: Callable[[CallOptions], Awaitable[T | None]],
+        poll: Callable[[CallOptions], Awaitable[T | None]],
         unsettled: UnsettledError,
         options: CallOptions,
         deadline: float,
     ) -> tuple[T | None, VPSError | None]:
-        """Return what *look* found, or `None` and how the last look failed, if it did.
+        """Return the result of *poll*, or `None` and how the last poll failed, if it did.
 
-        It looks at once, then every second, until something is found, the time is over, or the client is closed.
+        It polls at once and then every second, until there is a result, the time is over, or the client is closed.
 
         Cancellation: ends at once.
         """
@@ -307,7 +307,7 @@ class Commands:
             while not self._lifetime.closed:
                 found, failure = None, None
                 try:
-                    found = await look(options.for_polling(max(0.0, until - self._clock.now())))
+                    found = await poll(options.for_polling(max(0.0, until - self._clock.now())))
                 except VPSError as error:
                     failure = error
                 if found is not None or self._clock.now() + BETWEEN_POLLS >= until:
@@ -317,7 +317,7 @@ class Commands:
 
     @asynccontextmanager
     async def _turn(self, name: str, deadline: float, summary: str) -> AsyncIterator[None]:
-        """Hold the name: creates of one name go one after another, so that none adopts another's server.
+        """Hold the name. Creates of one name go one after another, so that none adopts another's server.
 
         Cancellation: the name goes to the next.
         """
@@ -348,11 +348,11 @@ _SETTLERS = {
     RetrySafety.RECONCILE: Commands._find_rebooted,  # noqa: SLF001 - a table of this module's own class
     RetrySafety.STATE_CHECKED: Commands._find_switched,  # noqa: SLF001 - the same
 }
-"""Of the commands; a create and a change have one each."""
+"""The settlers of commands. A create and a delete have their own."""
 
 
 def _action(server: Server, message: str) -> Action:
-    """Return the action that a look at *server* stands for."""
+    """Return the action that a GET of *server* has proven."""
     return Action(
         status="success", message=message, server=ServerRef(id=server.id, name=server.name, status=server.status)
     )
@@ -361,7 +361,7 @@ def _action(server: Server, message: str) -> Action:
 def _unknown(
     text: str, unsettled: UnsettledError, failure: VPSError | None, *, candidates: list[Server] | None = None
 ) -> OutcomeUnknownError:
-    """Return the error for what cannot be told: caused by what lost the response, and by what made looking fail."""
+    """Return the error of an unknown outcome. Its causes are the lost response and the failed poll."""
     summary = getattr(unsettled.cause, "request_summary", None)
     error = OutcomeUnknownError(f"{text} ({unsettled.cause})", candidates=candidates or (), request_summary=summary)
     error.__cause__ = unsettled.cause
@@ -375,10 +375,10 @@ def _unknown(
 
 
 def _deadline_of(clock: Clock, options: CallOptions) -> float:
-    """Return when a call that begins now must have ended, on the clock; infinity: never."""
+    """Return when a call that begins now must have ended; infinity is never."""
     return math.inf if options.timeout is None else clock.now() + options.timeout
 
 
 def _left_until(clock: Clock, deadline: float) -> float | None:
-    """Return the seconds until *deadline*, or `None` for without end."""
+    """Return the seconds until *deadline*, or `None` if there is none."""
     return None if deadline == math.inf else max(0.0, deadline - clock.now())

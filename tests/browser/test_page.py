@@ -67,7 +67,7 @@ class TestOpenPage:
                 ["drop(after_commit=False, method='POST')", "POST /servers/12345/stop/"]
             ]
             assert rows(browser, "requests")[0][1:3] == ["POST", "/servers/12345/stop/"]
-            assert "no answer" in rows(browser, "requests")[0][3]
+            assert "no response" in rows(browser, "requests")[0][3]
 
     def test_what_is_selected_stays_so_while_others_change(self, browser, sandbox, page_url):
         """A section that has not changed is left alone."""

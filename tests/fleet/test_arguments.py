@@ -140,7 +140,7 @@ class TestBadArguments:
             (
                 specs(1)[0],
                 ValueError,
-                "two specs have the name 'app-0': a lost answer could not be told from the other's",
+                "two specs have the name 'app-0': a lost response could not be told from the other's",
             ),
             (
                 ServerSpec(name="a b", plan_id=1, os_id=5, location="us-west"),

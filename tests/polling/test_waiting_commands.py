@@ -563,7 +563,7 @@ class TestStartAndStop:
                 await client.servers.wait_until(7, status="stopped", timeout=0.05, poll=POLL)
 
         assert lost.value.sent
-        assert str(caught.value).endswith("; the stop whose answer was lost 0 s ago never took effect")
+        assert str(caught.value).endswith("; the stop whose response was lost 0 s ago never took effect")
 
     async def test_a_lost_start_that_never_was_does_not_hide_the_status_for_ever(self, server):
         """W15: after the grace, `stopped` is `stopped`: the lost start was not carried out."""

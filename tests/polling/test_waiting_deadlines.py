@@ -41,7 +41,7 @@ class TestDeadline:
             seen = await client.servers.get(7)
 
         assert 0.5 <= took < 3
-        assert str(caught.value).endswith("; the last poll failed: no answer came in time")
+        assert str(caught.value).endswith("; the last poll failed: no response came in time")
         assert isinstance(caught.value.__cause__, APITimeoutError)
         assert (seen.status, made_polls(server)) == ("active", 3 if seen_before else 2)
 

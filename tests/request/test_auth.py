@@ -221,10 +221,10 @@ class TestErrors:
 
 
 class TestCancelling:
-    @pytest.mark.parametrize("reply", ["no answer", "half a body"])
+    @pytest.mark.parametrize("reply", ["no response", "half a body"])
     async def test_a_cut_of_anyio_s_does_not_show_it(self, server, reply):
         """T1: in mid-read."""
-        server.answer("GET", PATH, hang() if reply == "no answer" else half_a_body())
+        server.answer("GET", PATH, hang() if reply == "no response" else half_a_body())
 
         async with client_of(server, timeout=None, attempt_timeout=None) as client:
             with pytest.raises(TimeoutError) as caught, anyio.fail_after(0.1):

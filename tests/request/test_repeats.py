@@ -69,7 +69,7 @@ class TestOnlyOnce:
                 await client.request("POST", "/anything/?secret=1", json={"a": 1})
 
         assert str(caught.value) == (
-            "POST /anything/: Server disconnected without sending a response.; it may have been carried out"
+            "POST /anything/: Server disconnected without sending a response.; it may have been executed"
         )
         assert len(server.requests) == 1
 

@@ -46,7 +46,9 @@ def checked_specs(given: object) -> list[ServerSpec]:
             raise TypeError(f"fleet.create() takes ServerSpecs, not {spec!r}")
         spec_body(spec)
         if spec.name in names:
-            raise ValueError(f"two specs have the name {spec.name!r}: a lost answer could not be told from the other's")
+            raise ValueError(
+                f"two specs have the name {spec.name!r}: a lost response could not be told from the other's"
+            )
         names.add(spec.name)
     return specs
 

@@ -39,7 +39,7 @@ class _Entry:
     # The status in the newest observation, and its `updated_at`.
     status: str | None = None
     updated_at: datetime | None = None
-    # The number of changes of ours on the wire, and when the last one had been answered.
+    # The number of running changes by this client, and when the last one was answered.
     changing: int = 0
     changed: float = -1.0
 

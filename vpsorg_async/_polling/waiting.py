@@ -190,7 +190,7 @@ class Wait:
         if self._ended is not None:
             return
         if polling:
-            self._trouble = APITimeoutError("no answer came in time")
+            self._trouble = APITimeoutError("no response came in time")
         self._ended = self._timed_out("") if self._listed is None else _Ended(self._listed)
 
     def _take(self, key: str, observation: Observation) -> None:
@@ -295,7 +295,7 @@ class Wait:
         if took_effect(command, since, grace=math.inf):
             return hint
         ago = f"{self.clock.now() - command.answered:.0f} s ago"
-        what = f"whose answer was lost {ago}" if command.lost else f"that the API accepted {ago}"
+        what = f"whose response was lost {ago}" if command.lost else f"that the API accepted {ago}"
         return f"; the {command.name} {what} never took effect{hint}"
 
     @property

@@ -36,7 +36,7 @@ _ERRORS_FROM, _TOO_MANY, _SERVER_ERROR = 400, 429, 500
 _ONCE = RetryPolicy.none()
 
 SHARE_OF_ATTEMPT = 2 / 3
-"""Of the time left, what the attempt of a create or reboot may take: the rest is for looking what became of it."""
+"""The share of the time left for the attempt of a create or reboot. The rest is for finding out what became of it."""
 
 
 class Attempts:
@@ -97,7 +97,7 @@ class Attempts:
             outcome, trouble = read(came, state, retry_after), f"answered {response.status_code}"
             self._tell_limiter(response.status_code, retry_after, state)
         safety = state.call.retry_safety
-        # The API has carried it out: a cancel on the response's way to the caller, in a hook say, leaves doubt.
+        # The API has executed it. A cancel before the response reaches the caller, in a hook for example, leaves doubt.
         unread = outcome is Outcome.UNREADABLE and safety is not RetrySafety.SAFE
         state.sent = unread or (outcome is Outcome.SUCCEEDED and safety in ONCE_ONLY)
         state.lost = state.lost or leaves_doubt(safety, outcome)

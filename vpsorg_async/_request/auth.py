@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SCHEME = b"Bearer "
 
 SHORTEST_SECRET = 8
-"""Characters; the word "token" as a token in a test is no secret, and not struck out of responses (assumed)."""
+"""Characters; the word "token" as a token in a test is no secret, and is not masked in responses (assumed)."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -125,7 +125,7 @@ async def _ask(source: Callable[[], str | Awaitable[str]]) -> Secret:
     try:
         given = source()
         answer = Hidden(await given if inspect.isawaitable(given) else given)
-    except Exception as error:  # noqa: BLE001 - a foreign callable may raise anything
+    except Exception as error:  # noqa: BLE001 - a user's function may raise anything
         # Its text and its frames are not ours to show: they may hold the token.
         failure = f"the token's callable raised {type(error).__name__}"
     else:

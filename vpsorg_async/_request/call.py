@@ -37,16 +37,16 @@ class RetrySafety(enum.Enum):
     STATE_CHECKED = "state checked"
     """Send it again: the API refuses the second one with a 400, which is settled by a GET."""
     RECONCILE = "reconcile"
-    """Never send it again: look what became of it."""
+    """Never send it again. Find out what became of it."""
     NEVER = "never"
-    """Never send it again, and there is nothing to look at."""
+    """Never send it again. There is no way to find out what became of it."""
 
     # Python's own hashes the name anew at each look-up in a table.
     __hash__ = object.__hash__
 
 
 ONCE_ONLY = frozenset({RetrySafety.RECONCILE, RetrySafety.NEVER})
-"""Of these, a request that may have been carried out must not be sent again."""
+"""A request with one of these must not be sent again if the API may have executed it."""
 
 RETRY_SAFETY_BY_METHOD = {
     "GET": RetrySafety.SAFE,
@@ -92,7 +92,7 @@ class Call(Generic[T]):
     json: Mapping[str, object] | None = None
     # Start, stop or reboot, whose 400 means "not in this status".
     action: bool = False
-    # How the API refuses a repeat of what an attempt before it has carried out.
+    # The error of a later attempt if an earlier one was executed.
     repeat_refused_with: type[APIStatusError] | None = None
 
     @property
@@ -113,7 +113,7 @@ class CallState:
     attempts: int = 0
     charged: int = 0
     pauses: int = 0
-    # Whether an attempt that has ended may have been carried out.
+    # Whether the API may have executed an attempt that has ended.
     lost: bool = False
     # Whether a byte of the present attempt has left and its response has not reached the caller.
     sent: bool = False
@@ -132,7 +132,7 @@ class CallState:
 
     @property
     def maybe_done(self) -> bool:
-        """Whether the API may have carried the call out without our knowing."""
+        """Whether the API may have executed the call, and no response says so."""
         return self.lost or self.sent
 
     def left(self, now: float) -> float | None:
@@ -140,7 +140,7 @@ class CallState:
         return None if self.deadline == math.inf else max(0.0, self.deadline - now)
 
     def sending(self) -> None:
-        """Note that the first byte of the present attempt leaves: from now on the API may carry it out."""
+        """Note that the first byte of the present attempt leaves. From now on the API may execute it."""
         self.sent = True
 
 

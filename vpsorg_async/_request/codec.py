@@ -1,6 +1,6 @@
 """Turns JSON into models, and data into JSON.
 
-orjson reads. Of the three parsers that were tried it alone refuses 100,000 brackets by an error of its own (json and
+orjson reads. Of the three parsers that were measured it alone refuses 100,000 brackets by an error of its own (json and
 msgspec raise RecursionError, at a depth that depends on the caller's), and it refuses NaN and lone surrogates as well.
 Its one fault, a float in place of an integer of more than 64 bits, is made good here; so is the BOM that it refuses.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BODY_LIMIT: Final = 64 * 1024
-"""So many bytes of an error's body are kept and looked at."""
+"""So many bytes of an error's body are kept and read."""
 
 DEPTH_LIMIT: Final = 100
 """Nothing that the API documents is deeper than 3; at 100, equality, pickling and copying still work anywhere."""
@@ -118,7 +118,7 @@ def nothing(body: bytes) -> None:
 
 
 def page(body: bytes) -> Page:
-    """Read one page of a list; its items are not looked at."""
+    """Read one page of a list, without its items."""
     data = _parsed(body)
     if type(data) is list:
         return Page(items=data, count=len(data), next=None, bare=True)

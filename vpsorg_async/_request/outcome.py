@@ -23,17 +23,17 @@ _LASTING = frozenset({501, 505, 511})
 class Outcome(enum.Enum):
     """What came of one attempt."""
 
-    SUCCEEDED = "a 2xx, decoded"
+    SUCCEEDED = "a 2xx that was decoded"
     UNREADABLE = "a 2xx that is not what the API documents, or a response too large or not in its encoding"
     REDIRECTED = "a 3xx that is not followed"
     REFUSED = "a 4xx but 408 and 429"
-    REPEAT_REFUSED = "what the API refuses a repeat with, where an attempt before may have been carried out"
+    REPEAT_REFUSED = "a refusal of a later attempt, where an earlier one may have been executed"
     GAVE_UP = "408: the API gave up waiting for the request"
-    UNSUPPORTED = "501, 505 or 511, which will not pass"
+    UNSUPPORTED = "501, 505 or 511, which will not change"
     LIMITED = "429, or 503 with Retry-After"
     FAILED = "any other 5xx, or a status of 600 or more"
     NOT_SENT = "no byte of the request left"
-    LOST = "a byte left, and no response came"
+    LOST = "a byte of the request left, and no response came"
     UNVERIFIED = "the server's certificate does not verify"
     UNSENDABLE = "a request that cannot be sent as it is"
 
@@ -59,7 +59,7 @@ class Retry:
 
 @attrs.frozen
 class Reconcile:
-    """The call may have been carried out, and only a look at the server can tell; `_commands` settles it."""
+    """The API may have executed the call, and only a GET can tell. `_commands` settles it."""
 
 
 Verdict = Return | Retry | Reconcile

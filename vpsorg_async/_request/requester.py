@@ -54,15 +54,15 @@ class Requester:
         self._headers_of: tuple[list[tuple[bytes, bytes]], bytes] = [], b""
 
     async def send(self, call: Call[T], options: CallOptions, state: CallState | None = None) -> Decoded[T]:
-        """Return the decoded response; *state*, of this call, is for those who look at it afterwards.
+        """Return the decoded response; *state* is the state of this call, for callers that read it afterwards.
 
         Raises:
             APIStatusError: the response is an error, as the subclass of its status.
             ResponseError: the response is not what the API documents.
             APIConnectionError: no response came.
-            UnsettledError: the call may have been carried out, and has to be settled.
+            UnsettledError: the API may have executed the call, which has to be settled.
 
-        Cancellation: ends at once; the call may have been carried out, as `state.maybe_done` says.
+        Cancellation: ends at once; the API may have executed the call, as `state.maybe_done` says.
         """
         state = state or CallState(call, options)
         request = self._request(call, state)

@@ -2,7 +2,7 @@
 
 Three rules are behind the table:
 
-- A 429, and a 503 with `Retry-After`, say that the request was not carried out, whatever its retry safety.
+- A 429, and a 503 with `Retry-After`, say that the request was not executed, whatever its retry safety.
 - Any other 5xx does not say that: a proxy in front of the API may have lost the API's own response. Nor does a status
   that HTTP does not define.
 - A success that cannot be read is a success: of a create or reboot, which must not be sent twice, it leaves in doubt
@@ -61,7 +61,7 @@ _FINAL: dict[type[Verdict], Verdict] = {Return: Return(), Reconcile: Reconcile()
 
 
 class RetryLoop:
-    """Carries a call to its end: attempts, verdicts, pauses."""
+    """Makes the attempts of a call until a verdict ends it."""
 
     def __init__(self, attempts: AttemptMaker, clock: Clock, events: Events, lifetime: Lifetime) -> None:
         self._attempts = attempts
@@ -100,12 +100,12 @@ class RetryLoop:
 
 
 def _unsettled(attempt: Attempt, state: CallState) -> Exception:
-    """Return what makes `_commands` settle the call; where there is nothing to look at, the error that says so."""
+    """Return the error that makes `_commands` settle the call, or, if nothing can be found out, the final error."""
     cause = state.error
     assert isinstance(cause, VPSError)
     if state.call.retry_safety is not RetrySafety.NEVER:
         return UnsettledError(began=state.began, cause=cause, response=attempt.response, closed=attempt.closed)
-    unknown = OutcomeUnknownError(f"{cause}; it may have been carried out", request_summary=state.call.summary)
+    unknown = OutcomeUnknownError(f"{cause}; it may have been executed", request_summary=state.call.summary)
     unknown.__cause__ = cause.__cause__
     return unknown
 
@@ -136,7 +136,7 @@ def verdict_of(
 
 
 def leaves_doubt(safety: RetrySafety, outcome: Outcome) -> bool:
-    """Return whether the request may have been carried out, so that a repeat may find it done."""
+    """Return whether the API may have executed the request, so that a later attempt may find it done."""
     if outcome in (Outcome.LOST, Outcome.FAILED):
         return True
     return TABLE[safety, outcome] is not Return and outcome not in (Outcome.LIMITED, Outcome.NOT_SENT)

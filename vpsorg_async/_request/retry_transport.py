@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class RetryTransport(httpx.AsyncBaseTransport):
-    """Carries a request to its response: one attempt, and where that is safe another, until the call's time is over.
+    """Sends a request until there is a response: one attempt, and more if that is safe and the call has time.
 
     Sits under `httpx.AsyncClient` and on top of any `httpx.AsyncBaseTransport`. What it needs to know of a call travels
     in the request's extensions; a request without that is treated by its method.
@@ -54,8 +54,8 @@ class RetryTransport(httpx.AsyncBaseTransport):
         Raises:
             APIConnectionError: no response came, and the request is safe to repeat, or the client is closed.
             APITimeoutError: the call's time passed.
-            UnsettledError: a create or reboot may have been carried out.
-            OutcomeUnknownError: another request that must not be repeated may have been carried out.
+            UnsettledError: the API may have executed a create or reboot.
+            OutcomeUnknownError: the API may have executed another request that must not be sent again.
             ResponseError: the response is too large, or cannot be decoded.
             ConfigurationError: the client cannot be used here, or its token's callable failed.
 

@@ -95,7 +95,7 @@ class RoundTrips:
 
 
 def _without_frames(error: BaseException) -> BaseException:
-    """Return *error*, a cancel or a fault in a transport, with what it carries along stripped of its frames."""
+    """Return *error*, a cancel or a fault in a transport, without the frames of its causes."""
     error.__context__ = None
     waiting: list[BaseException | None] = [error]
     while waiting:

@@ -1,4 +1,4 @@
-"""Carries one round trip after another over one connection to one origin."""
+"""Makes one round trip after another over one connection to one origin."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Connection:
         stream = self._stream or await self._connect()
         await anyio.lowlevel.checkpoint_if_cancelled()
         on_first_byte()
-        # One who answers without reading all may end the connection: what cannot be sent may yet be answered.
+        # A server that responds without reading all may end the connection: the response may be there all the same.
         with contextlib.suppress(*_GONE):
             await stream.send(message)
         parser = ResponseParser(request.method)
@@ -80,9 +80,9 @@ class Connection:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether it may carry another round trip: open, and with no bytes that nobody asked for.
+        """Whether another round trip may use it: it is open, and has no bytes that nobody asked for.
 
-        They would be taken for the next call's answer.
+        They would be taken for the next call's response.
         """
         return self._stream is not None and self._stream.is_quiet
 
@@ -90,7 +90,7 @@ class Connection:
         """Open the socket.
 
         Raises:
-            httpx.ConnectError: nobody answers there, or not in TLS, or with a certificate that does not verify.
+            httpx.ConnectError: no server is there, or it does not speak TLS, or its certificate does not verify.
 
         Cancellation: what is open by then is closed by `aclose`.
         """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def missing_names(transport: httpx.AsyncHTTPTransport) -> Sequence[str]:
-    """Return which private names are missing of *transport*, which holds a connection that has carried a response."""
+    """Return which private names are missing of *transport*, which has a connection that was used once."""
     pool: Any = getattr(transport, "_pool", None)
     if not hasattr(pool, "connections"):
         return ["_pool.connections"]

@@ -38,9 +38,9 @@ class _Idle:
 class ConnectionPool(httpx.AsyncBaseTransport):
     """An httpx transport that never waits for a free connection: the limiter above it does.
 
-    A connection carries one round trip at a time. Invariant: it is on the stack, or belongs to exactly one round trip,
-    which gives it back or closes it, also when it is cancelled. Together they are at most *size*, as the
-    limiter lets no more round trips begin: a new one is opened when the one idle for longest has been closed.
+    One round trip at a time uses a connection. Invariant: a connection is on the stack, or belongs to exactly one round
+    trip, which gives it back or closes it, also when it is cancelled. There are at most *size* connections, because the
+    limiter lets no more round trips begin. Before one too many is opened, the one that was idle for longest is closed.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         return connection, unwanted
 
     def _take_free(self, origin: Origin, fresh: float, unwanted: list[AnyConnection]) -> AnyConnection | None:
-        """Return one that may carry another round trip; those that may not become *unwanted*."""
+        """Return a connection for another round trip. Those that cannot be used become *unwanted*."""
         for number in reversed(range(len(self._free))):
             idle = self._free[number]
             if idle.origin == origin and idle.since >= fresh:

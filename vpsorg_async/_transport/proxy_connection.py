@@ -1,4 +1,4 @@
-"""Carries one round trip after another by way of a proxy, over httpx's own transport kept to a single connection."""
+"""Makes one round trip after another through a proxy, with httpx's own transport kept to a single connection."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ class ProxyConnection:
             raise httpx.ReadError("the connection was reset as soon as it was there") from error
         finally:
             await body.aclose()
-        answer = await read(response, self._exhaust)
-        if answer.reusable:
+        received = await read(response, self._exhaust)
+        if received.reusable:
             await response.aclose()
-        return attrs.evolve(answer, reusable=answer.reusable and self.is_quiet)
+        return attrs.evolve(received, reusable=received.reusable and self.is_quiet)
 
     async def _exhaust(self, chunks: AsyncIterator[bytes]) -> None:
         """End the generators of httpx and httpcore underneath: on a closed socket they raise once they are empty."""

@@ -74,7 +74,7 @@ class ResponseParser:
         except httptools.HttpParserError as error:
             # What comes behind a whole response takes nothing away from it.
             if not self._complete:
-                raise httpx.RemoteProtocolError(self._wrong or f"not an HTTP answer: {error}") from None
+                raise httpx.RemoteProtocolError(self._wrong or f"not an HTTP response: {error}") from None
             self._unasked = True
         if self._wrong:
             raise httpx.RemoteProtocolError(self._wrong)

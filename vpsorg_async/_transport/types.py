@@ -62,7 +62,7 @@ class RawResponse:
         headers: the header lines in order.
         body: the body as far as it came; reading stops soon after `MAX_BODY`.
         trouble: why the body is not whole; `None` where it is, or where reading stopped.
-        reusable: whether the connection may carry another round trip.
+        reusable: whether the connection can be used for another round trip.
         plain: whether somebody has undone the body's encoding already.
     """
 

@@ -57,7 +57,7 @@ class TestWhatItShows:
         assert Reading(page(attrs.evolve(EMPTY, speed=speed))).summary["Speed"] == text
 
     async def test_a_request_without_an_answer_has_no_status(self):
-        assert Reading(page(attrs.evolve(EMPTY, calls=[call(status=0)]))).rows["requests"][0][-1] == "no answer"
+        assert Reading(page(attrs.evolve(EMPTY, calls=[call(status=0)]))).rows["requests"][0][-1] == "no response"
 
     @pytest.mark.parametrize("kind", MAKE)
     async def test_each_kind_of_fault_has_a_name(self, kind):

@@ -184,7 +184,7 @@ def _calls(snapshot: Snapshot) -> ET.Element:
             _e("td", _time(call.at, snapshot.now)),
             _e("td", shown(call.method, snapshot.is_token)),
             _e("td", _e("code", _target(call, snapshot.is_token))),
-            _e("td", _e("span", str(call.status or "no answer"), class_=f"badge s{call.status // 100}")),
+            _e("td", _e("span", str(call.status or "no response"), class_=f"badge s{call.status // 100}")),
         ]
         for call in snapshot.calls
     ]
