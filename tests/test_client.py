@@ -237,7 +237,7 @@ class TestRequest:
         assert len(server.requests) == 1
         assert caught.value.request_summary == "POST /x/"
         assert str(caught.value).startswith("POST /x/: ")
-        assert str(caught.value).endswith("it may have been carried out")
+        assert str(caught.value).endswith("it may have been executed")
 
     async def test_an_error_status_is_raised(self, server):
         async with client_of(server) as client:
