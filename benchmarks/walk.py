@@ -36,7 +36,7 @@ RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length
 
 @attrs.define
 class Walk:
-    """What was called between a call's begin and its end."""
+    """The functions that ran between the begin and the end of a call."""
 
     calls: list[tuple[int, str, str]] = attrs.field(factory=list)
 

@@ -10,12 +10,14 @@ import platform
 import sys
 import zlib
 
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
 import pytest
 
 from tests.helpers import row_of
+from tests.rawserver import RawServer
 
 
 BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -51,6 +53,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name in OUR_VARIABLES or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def server() -> Iterator[RawServer]:
+    """Return a server on a real socket that responds as the test says."""
+    with RawServer() as running:
+        yield running
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

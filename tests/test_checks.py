@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.helpers import action, detail
-from tests.rawserver import RawServer, json
+from tests.rawserver import json
 from vpsorg_async import Client
 from vpsorg_async._errors import APIConnectionError, ConfigurationError
 from vpsorg_async._models import Server
@@ -64,12 +64,6 @@ CALLS = {
     "wait_until_deleted": lambda servers, key: servers.wait_until_deleted(key),
 }
 SPEC = {"name": "web-02", "plan_id": 1, "os_id": 5, "location": "us-west"}
-
-
-@pytest.fixture
-def server():
-    with RawServer() as server:
-        yield server
 
 
 def client_of(server, **options):

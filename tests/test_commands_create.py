@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.helpers_api import SPEC, FakeAPI, VirtualClock, client_of, client_over
-from tests.rawserver import RawServer, cut, drop, hang, hold, json, raw, text
+from tests.rawserver import cut, drop, hang, hold, json, raw, text
 from vpsorg_async import (
     APIConnectionError,
     APIStatusError,
@@ -22,12 +22,6 @@ from vpsorg_async import (
 
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def server():
-    with RawServer() as raw_server:
-        yield raw_server
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.helpers import action, detail
-from tests.rawserver import RawServer, after, cut, drop, hang, json
+from tests.rawserver import after, cut, drop, hang, json
 from vpsorg_async import Client, RetryPolicy
 from vpsorg_async._errors import APIStatusError, APITimeoutError, NotFoundError, OutcomeUnknownError
 
@@ -62,12 +62,6 @@ class Api:
     @property
     def methods(self):
         return [request.method for request in self.server.requests]
-
-
-@pytest.fixture
-def server():
-    with RawServer() as server:
-        yield server
 
 
 @pytest.fixture

@@ -114,12 +114,6 @@ class Account(FakeAPI):
         return reply(404, {}) if self.servers.pop(server_id, None) is None else reply(204, None)
 
 
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
-
-
 def client_of(server, **options) -> Client:
     return Client("vps_test", base_url=server.base_url, **{"retry": RetryPolicy.none(), **options})
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers import listed, page
 from tests.helpers_api import FakeAPI, client_of
-from tests.rawserver import RawServer, drop, hang, hold, json, text
+from tests.rawserver import drop, hang, hold, json, text
 from vpsorg_async import (
     APIConnectionError,
     APITimeoutError,
@@ -26,12 +26,6 @@ from vpsorg_async import (
 
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def server():
-    with RawServer() as raw_server:
-        yield raw_server
 
 
 @pytest.fixture

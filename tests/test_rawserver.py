@@ -37,12 +37,6 @@ from tests.rawserver import (
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
-
-
 def client_of(server, **options):
     return httpx.AsyncClient(base_url=server.base_url, trust_env=False, timeout=5, **options)
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.helpers import ROOT
 from tests.helpers_api import SPEC, FakeAPI, VirtualClock, client_over
-from tests.rawserver import Bytes, RawServer, chunked, cut, json
+from tests.rawserver import Bytes, chunked, cut, json
 from vpsorg_async import BadRequestError, Client, InsufficientCreditsError, OutcomeUnknownError, RetryPolicy
 
 
@@ -133,12 +133,6 @@ REPEATED = {
         times=1,
     ),
 }
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 def cuts(places: Any, response: Bytes) -> Any:

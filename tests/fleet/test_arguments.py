@@ -7,7 +7,6 @@ import pytest
 from tests.helpers import detail
 from tests.helpers_api import client_of
 from tests.helpers_fleet import specs
-from tests.rawserver import RawServer
 from vpsorg_async import Server, ServerSpec
 from vpsorg_async.sandbox import Sandbox
 
@@ -21,12 +20,6 @@ IDS = list(range(10))
 def client():
     """Return a client without network."""
     return Sandbox().client()
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 BAD_OPTIONS = [

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers_api import SPEC, CuttingProxy, VirtualClock, Where, client_of, client_over
 from tests.helpers_fleet import FleetAPI, Hearing, meddled_client, posts_of, specs, states
-from tests.rawserver import RawServer, cut, drop, hang, json
+from tests.rawserver import cut, drop, hang, json
 from vpsorg_async import (
     Action,
     APIConnectionError,
@@ -26,12 +26,6 @@ from vpsorg_async.sandbox import Sandbox
 
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers_api import client_of
 from tests.helpers_fleet import FleetAPI, Hearing, finish, specs, states
-from tests.rawserver import RawServer, hang, json
+from tests.rawserver import hang, json
 from vpsorg_async import (
     OutcomeUnknownError,
     StateConflictError,
@@ -16,12 +16,6 @@ from vpsorg_async import (
 
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from tests.helpers import detail
 from tests.helpers_api import client_of
 from tests.helpers_fleet import FleetAPI, finish, meddled_client, posts_of, specs, states, until
-from tests.rawserver import RawServer, cut, drop, hang, hold, json, text
+from tests.rawserver import cut, drop, hang, hold, json, text
 from vpsorg_async import (
     APIConnectionError,
     AuthenticationError,
@@ -35,12 +35,6 @@ from vpsorg_async.sandbox._state.account import Event
 
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 @pytest.fixture

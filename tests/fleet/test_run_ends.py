@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 from tests.conftest import BACKENDS
 from tests.helpers_api import client_of
 from tests.helpers_fleet import FleetAPI, Hearing, finish, states, until
-from tests.rawserver import RawServer, hang
+from tests.rawserver import hang
 from vpsorg_async import (
     APIConnectionError,
     FleetReport,
@@ -37,12 +37,6 @@ class OddError(Exception):
 def client():
     """Return a client without network; what runs on it sends nothing."""
     return Sandbox().client()
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 @pytest.fixture

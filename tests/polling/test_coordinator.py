@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers import action, detail, listed, page
 from tests.helpers_api import FakeAPI, client_of
-from tests.rawserver import RawServer, drop, hang, hold, json, text
+from tests.rawserver import drop, hang, hold, json, text
 from tests.sharing import client_by, path_of, same, spoiled_client_of, waits_of
 from tests.waits import POLL, SkippingClock, skipping_client_of
 from vpsorg_async import (
@@ -55,12 +55,6 @@ class HookedClock:
 
     def move_on_after(self, seconds):
         return self._clock.move_on_after(seconds)
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 @pytest.fixture

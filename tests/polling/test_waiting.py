@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.helpers import detail, listed, page
-from tests.rawserver import RawServer, hold, json
+from tests.rawserver import hold, json
 from tests.waits import (
     POLL,
     SEVEN,
@@ -33,12 +33,6 @@ from vpsorg_async import (
 
 pytestmark = pytest.mark.anyio
 LASTING = ("active", "stopped", "suspended")
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 async def wait_for(server, status, **options):

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.helpers import action, detail, listed, page
-from tests.rawserver import RawServer, after, drop, hold, json
+from tests.rawserver import after, drop, hold, json
 from tests.waits import (
     AFTER,
     BEFORE,
@@ -33,12 +33,6 @@ from vpsorg_async import (
 
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 class TestReboot:

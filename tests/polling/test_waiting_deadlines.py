@@ -11,19 +11,13 @@ import anyio.lowlevel
 import pytest
 import sniffio
 
-from tests.rawserver import RawServer, hang, hold, json
+from tests.rawserver import hang, hold, json
 from tests.waits import POLL, SEVEN, SkippingClock, accept, client_of, made_polls, shown, skipping_client_of, tell
 from vpsorg_async import APIConnectionError, APITimeoutError, PollPolicy, WaitTimeoutError
 
 
 pytestmark = pytest.mark.anyio
 SLOW = PollPolicy(minimum=30, maximum=30)
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 class TestDeadline:

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.helpers import detail, listed, page
-from tests.rawserver import RawServer, close_delimited, cut, drop, hang, json, text
+from tests.rawserver import close_delimited, cut, drop, hang, json, text
 from tests.waits import POLL, TWICE, SkippingClock, client_of, made_polls, shown, skipping_client_of, tell
 from vpsorg_async import (
     APIConnectionError,
@@ -49,12 +49,6 @@ LIMITED = {
     "503 with Retry-After": json(503, {"detail": "back soon"}, {"Retry-After": "0"}),
 }
 each_limited = pytest.mark.parametrize("limited", LIMITED)
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 async def wait_for(server, status="active", *, attempt_timeout=10, **options):

@@ -14,7 +14,7 @@ import sniffio
 
 from tests.helpers import detail, listed, page
 from tests.helpers_api import FakeAPI, client_of
-from tests.rawserver import RawServer, drop, hang, hold, json
+from tests.rawserver import drop, hang, hold, json
 from tests.sharing import path_of, spoiled_client_of
 from tests.waits import SkippingClock, skipping_client_of
 from vpsorg_async import (
@@ -36,12 +36,6 @@ SEVEN = "/servers/7/"
 ONE = re.compile(r"/servers/\d+/")
 GONE = json(404, {"detail": "Not found."})
 QUICK = 0.005
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 @pytest.fixture

@@ -21,26 +21,12 @@ pytestmark = pytest.mark.anyio
 
 PATH = "/servers/7/"
 TOKEN = "vps_live_0123456789abcdef"
-QUICK = RetryPolicy(initial=0.001, maximum=0.001)
-MIB = 1024 * 1024
 PORTAL = "<!DOCTYPE html><html><head><title>Sign in to Wi-Fi</title></head><body>…</body></html>"
 SPEC = {"name": "web-02", "plan_id": 1, "os_id": 5, "location": "us-west"}
 
 
-@pytest.fixture
-def server():
-    with RawServer() as server:
-        yield server
-
-
 def client_of(server, **options):
     return Client(TOKEN, base_url=server.base_url, **{"retry": RetryPolicy.none(), **options})
-
-
-def bomb(megabytes, wbits=31):
-    packer = zlib.compressobj(9, zlib.DEFLATED, wbits)
-    block = b" " * MIB
-    return b"".join([*(packer.compress(block) for _ in range(megabytes)), packer.flush()])
 
 
 def absolute(server, path):

@@ -49,12 +49,6 @@ class Token:
         return TOKEN
 
 
-@pytest.fixture
-def server():
-    with RawServer() as server:
-        yield server
-
-
 @pytest.fixture(autouse=True)
 def logged():
     """Everything that anybody logs, at every level."""

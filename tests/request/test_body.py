@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from tests.helpers import detail, page
-from tests.rawserver import RawServer, chunked, close_delimited, json, text
+from tests.rawserver import chunked, close_delimited, json, text
 from vpsorg_async import Client, RetryPolicy
 from vpsorg_async._errors import (
     OutcomeUnknownError,
@@ -24,14 +24,7 @@ PATH = "/servers/7/"
 TOKEN = "vps_live_0123456789abcdef"
 QUICK = RetryPolicy(initial=0.001, maximum=0.001)
 MIB = 1024 * 1024
-PORTAL = "<!DOCTYPE html><html><head><title>Sign in to Wi-Fi</title></head><body>…</body></html>"
 SPEC = {"name": "web-02", "plan_id": 1, "os_id": 5, "location": "us-west"}
-
-
-@pytest.fixture
-def server():
-    with RawServer() as server:
-        yield server
 
 
 def client_of(server, **options):

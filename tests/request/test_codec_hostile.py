@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.helpers import detail, listed, page
-from tests.rawserver import RawServer, json, text
+from tests.rawserver import json, text
 from vpsorg_async import Client, RetryPolicy
 from vpsorg_async._errors import BadRequestError, ResponseError
 
@@ -36,12 +36,6 @@ GOOD = {
     "a pair of surrogates": (b'"\\ud83d\\ude00"', "\U0001f600"),
     "NUL escaped": (b'"\\u0000"', "\x00"),
 }
-
-
-@pytest.fixture
-def server():
-    with RawServer() as server:
-        yield server
 
 
 def client_of(server):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.helpers import detail
-from tests.rawserver import RawServer, json, raw
+from tests.rawserver import json, raw
 from vpsorg_async import Client
 from vpsorg_async._request.shortcut import ShortcutClient
 
@@ -24,12 +24,6 @@ def way(request, monkeypatch):
     """Each test runs as it is, and as where a private name of httpx's is missing."""
     if request.param == "public":
         monkeypatch.setattr(ShortcutClient, "takes_shortcut", False)
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 def client_of(server):

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers import detail, listed, page
-from tests.rawserver import RawServer, json
+from tests.rawserver import json
 from vpsorg_async import Client, PollPolicy, RetryPolicy, WaitTimeoutError
 from vpsorg_async._errors import RateLimitError, ServerError
 from vpsorg_async._request.rate_control import FIRST_BURST, SILENCE, SLOWEST, RateControl
@@ -44,12 +44,6 @@ def client_of(server, **options):
 
 def date(seconds=0.0):
     return format_datetime(datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds), usegmt=True)
-
-
-@pytest.fixture
-def server():
-    with RawServer() as server:
-        yield server
 
 
 class TestRetryAfter:

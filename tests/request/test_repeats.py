@@ -8,7 +8,6 @@ from tests.helpers import detail
 from tests.rawserver import (
     RawServer,
     certificates,
-    chunked,
     cut,
     drop,
     hang,
@@ -27,24 +26,11 @@ pytestmark = pytest.mark.anyio
 
 QUICK = RetryPolicy(initial=0.001, maximum=0.001)
 PATH = "/servers/7/"
-SPEC = {"name": "web-02", "plan_id": 1, "os_id": 5, "location": "us-west"}
 GOOD = json(200, detail())
-SHORT = {"id": 7, "name": "a", "status": "active"}
 
 
 def client_of(server, **options):
     return Client("vps_test_token", base_url=server.base_url, **{"retry": QUICK, **options})
-
-
-def in_two_chunks(data):
-    body = json(200, data).data.partition(b"\r\n\r\n")[2]
-    return chunked(200, [body[:10], body[10:]], {"Connection": "keep-alive"})
-
-
-@pytest.fixture
-def server():
-    with RawServer() as server:
-        yield server
 
 
 class TestOnlyOnce:

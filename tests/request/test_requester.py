@@ -6,19 +6,13 @@ import httpx
 import pytest
 
 from tests.helpers import action, detail
-from tests.rawserver import RawServer, drop, json
+from tests.rawserver import drop, json
 from vpsorg_async import APIConnectionError, Client, NotFoundError, RetryPolicy
 
 
 pytestmark = pytest.mark.anyio
 
 QUICK = RetryPolicy(initial=0.001, maximum=0.001)
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 def client_of(server):

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.helpers import detail
-from tests.rawserver import RawServer, json
+from tests.rawserver import json
 from vpsorg_async import Client, PollPolicy, RetryPolicy
 from vpsorg_async._errors import ServerError
 from vpsorg_async._request.retry_budget import RetryBudget
@@ -26,12 +26,6 @@ QUICK_POLL = PollPolicy(minimum=0.001, maximum=0.002)
 
 def client_of(server, **options):
     return Client("vps_test_token", base_url=server.base_url, **{"retry": QUICK, **options})
-
-
-@pytest.fixture
-def server():
-    with RawServer() as server:
-        yield server
 
 
 class TestBudget:

@@ -10,7 +10,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.rawserver import RawServer, raw
+from tests.rawserver import raw
 from vpsorg_async._transport import direct_stream
 from vpsorg_async._transport.direct_stream import MOST_UNREAD, DirectStream, stream_over
 from vpsorg_async._transport.stream import Stream
@@ -20,12 +20,6 @@ pytestmark = pytest.mark.anyio
 
 # As it is, also where a test replaces it.
 MISSING = direct_stream.missing_names
-
-
-@pytest.fixture
-def server():
-    with RawServer() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True, params=["direct", "public"])

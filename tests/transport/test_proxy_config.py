@@ -8,7 +8,7 @@ import pytest
 from tests.helpers import detail
 from tests.proxyserver import ProxyServer
 from tests.rawserver import RawServer, certificates, closed_port, json
-from vpsorg_async import Client, RetryPolicy
+from vpsorg_async import Client
 from vpsorg_async._errors import ConfigurationError
 from vpsorg_async._transport.proxy_config import choose_proxy
 
@@ -16,7 +16,6 @@ from vpsorg_async._transport.proxy_config import choose_proxy
 pytestmark = pytest.mark.anyio
 
 TOKEN = "vps_live_0123456789abcdef"
-QUICK = RetryPolicy(initial=0.001, maximum=0.001)
 SPEC = {"name": "web-02", "plan_id": 1, "os_id": 5, "location": "us-west"}
 
 

@@ -15,7 +15,7 @@ from .report import Item, Outcome, OutcomeState
 
 @attrs.define(eq=False, repr=False)
 class ItemInProgress:
-    """What is known of an item that a run works on.
+    """The state of an item that a run works on.
 
     Attributes:
         item: the server, id or spec that was given.

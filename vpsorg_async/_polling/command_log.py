@@ -33,7 +33,7 @@ _ACTIVE = ServerStatus.ACTIVE
 
 @attrs.define(eq=False)
 class _Entry:
-    """What is remembered of one server."""
+    """The memory of one server."""
 
     record: Record = attrs.field(factory=Record)
     # The status in the newest observation, and its `updated_at`.

@@ -74,7 +74,7 @@ CLOCK_SLACK = timedelta(seconds=2)
 
 @attrs.frozen(kw_only=True)
 class Observation:
-    """What one response said about one server.
+    """The content of one response about one server.
 
     Attributes:
         began: when its request began, in seconds on the client's clock.

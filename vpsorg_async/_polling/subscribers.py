@@ -72,7 +72,7 @@ class Subscription:
 
     @property
     def entry(self) -> PollEntry:
-        """What the subscriber wants."""
+        """The record of the subscriber's wish."""
         return self.subscriber.entry
 
     def wake(self) -> None:

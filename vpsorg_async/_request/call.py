@@ -28,7 +28,7 @@ EXTENSION = "vpsorg_async.call"
 
 
 class RetrySafety(enum.Enum):
-    """What may be done when no response came and a byte of the request had left."""
+    """Says how a call may go on when a byte of the request has left and no response came."""
 
     SAFE = "safe"
     """Changes nothing: send it again."""
@@ -103,7 +103,7 @@ class Call(Generic[T]):
 
 @attrs.define(eq=False, repr=False)
 class CallState:
-    """What has become of one call so far; travels in its request's extensions, and the attempts write it."""
+    """The state of one call. It travels in the extensions of its request, and the attempts write it."""
 
     call: Call[Any]
     options: CallOptions
@@ -127,7 +127,7 @@ class CallState:
 
     @property
     def retry_safety(self) -> RetrySafety:
-        """What may be done when the response is lost."""
+        """Says how the call may go on when its response is lost."""
         return self.call.retry_safety
 
     @property

@@ -21,7 +21,7 @@ _LASTING = frozenset({501, 505, 511})
 
 
 class Outcome(enum.Enum):
-    """What came of one attempt."""
+    """The ways in which one attempt ends."""
 
     SUCCEEDED = "a 2xx that was decoded"
     UNREADABLE = "a 2xx that is not what the API documents, or a response too large or not in its encoding"

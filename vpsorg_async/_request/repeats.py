@@ -54,7 +54,7 @@ class Repeats:
 
 @attrs.define(eq=False, repr=False)
 class _Driver:
-    """What tenacity calls for one call."""
+    """The callables that tenacity uses for one call."""
 
     repeats: Repeats
     request: httpx.Request

@@ -34,7 +34,7 @@ _NO_CONTENT = 204
 
 @attrs.frozen(eq=False, repr=False)
 class Decoded(Generic[T]):
-    """What a call's response decodes to, and when it was made."""
+    """The decoded value of a response, and the API's time when it was made."""
 
     value: T
     # The response's `Date`: the API's own clock.
