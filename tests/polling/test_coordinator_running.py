@@ -293,3 +293,23 @@ class TestMissing:
 
         assert [change for change in changes if change.after is None] == []
         assert 0 < len(account.requests("get")) <= 140
+
+
+class TestTrouble:
+    @pytest.mark.parametrize("count", [1, 3], ids=["one GET", "several GETs"])
+    async def test_what_a_hook_raises_comes_out_as_itself(self, count):
+        """It is no failure of a request, and not wrapped in a group."""
+        account = Account()
+
+        async def spoil(_response):
+            raise LookupError("of the hook")
+
+        async with scripted_client_of(account.transport) as client:
+            client.http.event_hooks = {"response": [spoil]}
+            with pytest.raises(LookupError) as caught:
+                if count == 1:
+                    await client.servers.wait_until(7, status="active")
+                else:
+                    await anext(client.servers.watch([1, 2, 3]))
+
+        assert str(caught.value) == "of the hook"

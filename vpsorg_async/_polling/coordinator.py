@@ -215,17 +215,21 @@ class Coordinator:
 
     async def _run_together(self, subscription: Subscription) -> None:
         """Run the subscription's polls. Return when they have ended, or when its patience with slow GETs is over."""
+        troubles: list[Exception] = []
         if any(poll.key is None for poll in subscription.polls):
-            await self._run_all(subscription.polls)
-            return
-        async with anyio.create_task_group() as group:
-            subscription.group = group
-            try:
-                await self._run_all(subscription.polls)
-            finally:
-                subscription.group = None
-            # Ends `_lose_patience`.
-            group.cancel_scope.cancel()
+            await self._run_all(subscription.polls, troubles)
+        else:
+            async with anyio.create_task_group() as group:
+                subscription.group = group
+                try:
+                    await self._run_all(subscription.polls, troubles)
+                finally:
+                    subscription.group = None
+                # Ends `_lose_patience`.
+                group.cancel_scope.cancel()
+        # Raised outside of the task group, which would put it into a group of errors.
+        if troubles:
+            raise troubles[0]
 
     async def _lose_patience(self, subscription: Subscription, scope: anyio.CancelScope) -> None:
         """Give up the GETs that are slow while there is news for the subscription, each of them at most once."""
@@ -235,13 +239,13 @@ class Coordinator:
             subscription.hurried |= keys
             scope.cancel()
 
-    async def _run_all(self, polls: list[Poll]) -> None:
-        troubles: list[Exception] = []
+    async def _run_all(self, polls: list[Poll], troubles: list[Exception]) -> None:
+        """Run *polls* to their end. An error that is no failure of a request goes into *troubles*."""
 
         async def run(poll: Poll) -> None:
             try:
                 await self._run(poll)
-            except Exception as error:  # noqa: BLE001 - a hook of the user's may raise anything; raised again below
+            except Exception as error:  # noqa: BLE001 - a user's hook may raise anything; raised by `_run_together`
                 troubles.append(error)
 
         if len(polls) == 1:
@@ -250,8 +254,6 @@ class Coordinator:
             async with anyio.create_task_group() as group:
                 for poll in polls:
                     group.start_soon(run, poll)
-        if troubles:
-            raise troubles[0]
 
     async def _run(self, poll: Poll) -> None:
         """Make the requests of one poll, and hand out what they bring. A successor goes on where another stopped."""
