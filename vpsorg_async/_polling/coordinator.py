@@ -131,6 +131,10 @@ class Coordinator:
             while not subscription.subscriber.has_news:
                 if self._lifetime.closed:
                     raise APIConnectionError("the client is closed")
+                if not entry.attending:
+                    # Its news was undone before the task could return: it is to be polled again.
+                    self._schedule.join(entry, self._clock.now())
+                    self._appoint()
                 if subscription.polls:
                     await self._run_polls(subscription)
                 else:

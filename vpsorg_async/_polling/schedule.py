@@ -133,7 +133,12 @@ class Schedule:
             self._begin(poll)
             found.append(poll)
         if served is None:
-            found.append(self._list_poll())
+            runner = self.leader()
+            if runner is not None:
+                found.append(self._list_poll(runner))
+            else:
+                # Everybody runs a poll: the first who has ended runs the list.
+                self._clear()
         return found
 
     def _take_asking(self, now: float) -> list[tuple[PollEntry, str]]:
@@ -266,9 +271,7 @@ class Schedule:
             entry.queued = False
         return None
 
-    def _list_poll(self) -> Poll:
-        runner = self.leader()
-        assert runner is not None
+    def _list_poll(self, runner: PollEntry) -> Poll:
         poll = Poll(None, runner, [entry for entry in self._attending.values() if not entry.awaits])
         if runner.awaits:
             poll.entries.append(runner)
