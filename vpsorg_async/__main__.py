@@ -14,7 +14,9 @@ import anyio
 
 from ._client import Client
 from ._errors import NotFoundError, OutcomeUnknownError, VPSError
+from ._extras import missing
 from ._policies import PollPolicy
+from ._version import __version__
 
 
 if TYPE_CHECKING:
@@ -27,21 +29,25 @@ if TYPE_CHECKING:
 SPEED = 60.0
 """Sandbox seconds in one second: a provisioning of 2 to 5 minutes takes 2 to 5 s."""
 
-QUICK = PollPolicy(minimum=0.05, maximum=0.1)
+QUICK = PollPolicy(minimum=0.1, maximum=0.1)
 NAMES = tuple(f"demo-{number}" for number in range(1, 6))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m vpsorg_async", description="VPS.org's servers API, from Python.")
-    demo = parser.add_subparsers(dest="command", required=True).add_parser(
-        "demo", help="create, reboot, stop and delete five servers"
-    )
+    parser.add_argument("--version", action="version", version=f"vpsorg-async {__version__}")
+    demo = parser.add_subparsers(dest="command").add_parser("demo", help="create, reboot, stop and delete five servers")
     demo.add_argument("--live", action="store_true", help="on the real account of VPS_API_TOKEN: this costs money")
     demo.add_argument("--plan-id", type=int, default=1)
     demo.add_argument("--os-id", type=int, default=5)
     demo.add_argument("--location", default="us-west")
     options = parser.parse_args(arguments)
+    if not getattr(options, "live", False) and (refusal := missing("sandbox")) is not None:
+        print(refusal, file=sys.stderr)
+        return 2
+    if options.command is None:
+        parser.error("give a command: demo")
     spec = {"plan_id": options.plan_id, "os_id": options.os_id, "location": options.location}
     status = 0
     try:
@@ -99,7 +105,7 @@ async def story(client: Client, spec: dict[str, int | str], say: Say, poll: Poll
         # A create that is cut off may leave an unknown server, so a cancel waits until it has ended.
         with anyio.CancelScope(shield=True):
             try:
-                made[name] = await client.servers.create(name=name, **spec)  # type: ignore[arg-type]
+                made[name] = await client.servers.create(name=name, **spec)  # type: ignore[call-overload]
             except OutcomeUnknownError as error:
                 which = " or ".join(str(server.id) for server in error.candidates) or "not found so far"
                 say(f"{name}: may be left, and cost money: server {which}")

@@ -3,49 +3,46 @@
 from __future__ import annotations
 
 import os
+import ssl
 
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import anyio
-import httpx
+import attrs
 
-from ._checks import check_http_method, check_relative_path, checked_seconds
-from ._clock import SystemClock
+from . import _http as httpx
+from ._checks import check_http_method, check_relative_path, checked_seconds, plain_text
+from ._clock import Clock, SystemClock
 from ._config import (
     BASE_URL,
+    Token,
     check_ways,
     checked_base_url,
     checked_headers,
     checked_max_connections,
+    checked_more_headers,
     checked_on_event,
     checked_options,
     checked_transport,
     default_ssl_context,
+    merged_headers,
 )
+from ._connector import Connector
 from ._errors import ConfigurationError
-from ._events import Events
-from ._lifetime import Lifetime
-from ._models import bind
+from ._events import Event
 from ._policies import NOT_GIVEN, NotGivenType, RetryPolicy
-from ._request.auth import Authorizer, Hidden
-from ._request.httpx_client import HTTPClient
-from ._request.limiter import Limiter
-from ._request.requester import Requester
-from ._request.retry_transport import RetryTransport
+from ._public import publish
+from ._request.call import CallOptions
+from ._secrets import Hidden
+from ._stats import ClientStats, stats_of
 from ._transport.proxy_config import choose_proxy
 
 
 if TYPE_CHECKING:
-    import ssl
-
-    from collections.abc import Callable, Mapping
-    from types import TracebackType
-
-    from ._clock import Clock
-    from ._events import Event
-    from ._fleet.fleet import Fleets
-    from ._request.auth import Token
-    from ._request.call import CallOptions
+    from ._catalogue.methods import AccountMethods, Locations, OperatingSystems, Plans
+    from ._fleet.fleets import Fleets
     from ._servers import Servers
 
 CLOSING_SECONDS = 5.0
@@ -67,9 +64,11 @@ class Client:
         retry: how often a call is retried, and how long it pauses before.
         max_connections: the number of requests at the same time. Other calls wait in the order in which they came.
         transport: any `httpx.AsyncBaseTransport` that replaces the SDK's connections. The client closes it.
-        proxy: the URL of a proxy. `None` reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
+        proxy: the URL of a proxy. `None` reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, but none of them for
+            plain `http://` to this machine: the proxy would see the token.
         ssl_context: a context with your own certificate authority or client certificate. `None` is the default
-            context, which reads SSL_CERT_FILE and SSL_CERT_DIR.
+            context, which reads SSL_CERT_FILE and SSL_CERT_DIR. Before each connection the client sets the ALPN
+            protocols of the context to `http/1.1`, so do not share it with a client of HTTP/2 that sets them once.
         headers: sent with every call. `Authorization`, `Host` and headers that frame or route a message are refused.
         user_agent: put before the SDK's own user agent.
         allow_http: allows a plain `http://` address of another machine. The token is then sent unencrypted.
@@ -78,7 +77,7 @@ class Client:
     Raises:
         ConfigurationError: an argument, or the environment variable in its place, cannot be used.
         TypeError: *timeout* or *attempt_timeout* is neither a number nor `None`, or *retry* is not a `RetryPolicy`.
-        ValueError: *timeout* or *attempt_timeout* is negative or not finite.
+        InvalidArgumentError: *timeout* or *attempt_timeout* is negative or not finite.
     """
 
     def __init__(
@@ -112,7 +111,10 @@ class Client:
             from ._transport.pool import ConnectionPool  # noqa: PLC0415
 
             transport = ConnectionPool(
-                lambda: ssl_context or default_ssl_context(), choose_proxy(proxy, url), size=max_connections
+                lambda: ssl_context or default_ssl_context(),
+                choose_proxy(proxy, url),
+                size=max_connections,
+                now=SystemClock.now,
             )
         self._assemble(
             checked_transport(transport),
@@ -140,8 +142,12 @@ class Client:
         headers: Mapping[str, str] | None = None,
         user_agent: str | None = None,
         on_event: Callable[[Event], object] | None = None,
+        connector: Connector | None = None,
     ) -> Self:
-        """Return a client that uses *transport* and takes all its times from *clock*. For the sandbox."""
+        """Return a client that uses *transport* and takes all its times from *clock*. For the sandbox.
+
+        *connector* tries in the place of the network whether servers can be reached.
+        """
         client = cls.__new__(cls)
         client._assemble(  # noqa: SLF001 - of its own class
             transport,
@@ -152,6 +158,7 @@ class Client:
             max_connections=max_connections,
             headers=checked_headers(headers, user_agent),
             on_event=on_event,
+            connector=connector,
         )
         return client
 
@@ -166,41 +173,29 @@ class Client:
         max_connections: int,
         headers: dict[str, str],
         on_event: Callable[[Event], object] | None,
+        connector: Connector | None = None,
     ) -> None:
-        max_connections, on_event = checked_max_connections(max_connections), checked_on_event(on_event)
-        # Imported late: the first client needs lists and waits, `import vpsorg_async` does not.
-        from ._context import context_of  # noqa: PLC0415
-        from ._servers import Servers  # noqa: PLC0415
+        # Imported late: the first client needs what makes calls, lists and waits, `import vpsorg_async` does not.
+        from ._assembly import assemble  # noqa: PLC0415
 
-        lifetime, events = Lifetime(lambda: self._http.is_closed), Events(clock, on_event)
-        retrying = RetryTransport(
+        self._http, self._servers, self._context = assemble(
             transport,
-            authorizer=Authorizer(token, base_url),
-            limiter=Limiter(max_connections, clock),
-            clock=clock,
-            lifetime=lifetime,
-            events=events,
-            options=options,
-        )
-        self._http = HTTPClient(
+            clock,
+            token=token,
             base_url=base_url,
-            headers=headers,
-            transport=retrying,
-            # The call's own time limits are above the retries.
-            timeout=httpx.Timeout(None),
-            trust_env=False,
-        )
-        self._context = context_of(
-            Requester(self._http, lifetime),
-            clock=clock,
-            events=events,
-            lifetime=lifetime,
             options=options,
-            bind=lambda server: bind(server, self._servers),
+            max_connections=checked_max_connections(max_connections),
+            headers=headers,
+            on_event=checked_on_event(on_event),
+            connector=connector,
         )
         self._options = options
-        self._servers = Servers(self._context, options)
         self._is_view = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client is closed. Every call then raises `ClientClosedError`."""
+        return self._context.lifetime.closed
 
     @property
     def servers(self) -> Servers:
@@ -208,9 +203,37 @@ class Client:
         return self._servers
 
     @property
+    def plans(self) -> Plans:
+        """The plans that a server can be created with."""
+        from ._catalogue.methods import Plans  # noqa: PLC0415 - many programs know theirs
+
+        return Plans(self._context, self._options)
+
+    @property
+    def locations(self) -> Locations:
+        """The datacenters that a server can be created in."""
+        from ._catalogue.methods import Locations  # noqa: PLC0415
+
+        return Locations(self._context, self._options)
+
+    @property
+    def operating_systems(self) -> OperatingSystems:
+        """The operating systems that a server can be created with."""
+        from ._catalogue.methods import OperatingSystems  # noqa: PLC0415
+
+        return OperatingSystems(self._context, self._options)
+
+    @property
+    def account(self) -> AccountMethods:
+        """The account of the token: `await client.account.me()`."""
+        from ._catalogue.methods import AccountMethods  # noqa: PLC0415
+
+        return AccountMethods(self._context, self._options)
+
+    @property
     def fleet(self) -> Fleets:
         """Act on many servers: `client.fleet(servers).start()`, `client.fleet.create(specs)`."""
-        from ._fleet.fleet import Fleets  # noqa: PLC0415 - many programs use no fleet
+        from ._fleet.fleets import Fleets  # noqa: PLC0415 - many programs use no fleet
 
         return Fleets(self._servers, self._context)
 
@@ -225,14 +248,25 @@ class Client:
         timeout: float | NotGivenType | None = NOT_GIVEN,
         attempt_timeout: float | NotGivenType | None = NOT_GIVEN,
         retry: RetryPolicy | NotGivenType = NOT_GIVEN,
+        headers: Mapping[str, str] | NotGivenType = NOT_GIVEN,
     ) -> Client:
-        """Return a client with other options on the same connections. Closing the view closes nothing."""
+        """Return a client with other options on the same connections. Closing the view closes nothing.
+
+        *headers* are sent in addition to the client's, such as a trace id or an idempotency key; `Authorization` and
+        `Host` are refused. Polls are shared by all views, and are sent without them.
+
+        Raises:
+            ConfigurationError: a header cannot be sent.
+            TypeError, InvalidArgumentError: another argument cannot be used.
+        """
         old = self._options
         options = checked_options(
             old.timeout if timeout is NOT_GIVEN else timeout,
             old.attempt_timeout if attempt_timeout is NOT_GIVEN else attempt_timeout,
             old.retry if retry is NOT_GIVEN else retry,
         )
+        more = {} if headers is NOT_GIVEN else checked_more_headers(headers)
+        options = attrs.evolve(options, headers=merged_headers(old.headers, more))
         view = Client.__new__(Client)
         view._view_of(self, options)  # noqa: SLF001 - of its own class
         return view
@@ -241,6 +275,10 @@ class Client:
         self._http, self._context, self._options = client._http, client._context, options
         self._servers = type(client._servers)(self._context, options)
         self._is_view = True
+
+    def stats(self) -> ClientStats:
+        """Return a snapshot of what goes on in the client, with all its views."""
+        return stats_of(self._context)
 
     async def request(
         self,
@@ -258,12 +296,15 @@ class Client:
         Raises:
             OutcomeUnknownError: a POST may have been executed, and no response tells. It is never sent twice.
             APIStatusError: the response has an error status.
-            ValueError: *path* is an absolute URL, or leaves the base URL by a `..`.
+            InvalidArgumentError: *path* is an absolute URL, or leaves the base URL by a `..`; or *json* has a value
+                that JSON does not have.
+            TypeError: *json* or *params* is not of its type.
 
         Retries: GET, HEAD, OPTIONS, PUT, PATCH and DELETE are sent again when no response arrives.
         """
         check_http_method(method)
         check_relative_path(path)
+        method, path = plain_text(method), plain_text(path)
         options = self._options
         if timeout is not NOT_GIVEN:
             options = options.within(checked_seconds("timeout", timeout))
@@ -272,7 +313,7 @@ class Client:
     async def aclose(self) -> None:
         """Close the client: end running calls and close every connection. A second call does nothing.
 
-        Running calls end with `APIConnectionError`; a create or reboot that was sent ends with `OutcomeUnknownError`.
+        Running calls end with `ClientClosedError`; a create or reboot that was sent ends with `OutcomeUnknownError`.
         Closing a view closes nothing. In another event loop or process, this only forbids further calls.
 
         Cancellation: the client is closed all the same, within a few seconds.
@@ -288,6 +329,12 @@ class Client:
                 with anyio.move_on_after(CLOSING_SECONDS, shield=True):
                     await self._http.aclose()
 
+    def __enter__(self) -> NoReturn:
+        raise TypeError("a Client is an async context manager: use 'async with Client() as client:'")
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: `__enter__` raises an error, and Python asks for both."""
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -302,3 +349,6 @@ class Client:
             return "<Client>"
         state = " closed" if self._context.lifetime.closed else ""
         return f"<Client {self._http.base_url}{state}>"
+
+
+publish(Client)

@@ -1,62 +1,43 @@
-"""Sends the commands of a client, each once, and settles the ones whose responses do not tell what became of them."""
+"""Sends the commands of a client, each once, and has the ones in doubt settled."""
 
 from __future__ import annotations
 
 import math
 
-from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
-import attrs
-
 from . import _endpoints
-from ._adoption import Candidates, candidates_of, posted_at
-from ._errors import APIConnectionError, APITimeoutError, OutcomeUnknownError, StateConflictError, VPSError
-from ._models import Action, Server, ServerRef
-from ._pagination import Listing, Pager
-from ._polling.lifecycle import TRANSITIONS, Command, Observation, updated_by
-from ._request.call import CallOptions, CallState, RetrySafety, UnsettledError
-from ._request.requester import Decoded, no_content
+from ._earlier_commands import EarlierCommands
+from ._errors import APIStatusError, OutcomeUnknownError
+from ._events import FLEET
+from ._models import Action
+from ._names import Names
+from ._polling.lifecycle import Command
+from ._request.call import CallState, RetrySafety, UnsettledError, left_until, time_to_find_out
+from ._request.requester import Decoded, call_of, no_content
+from ._settlers import Settlers, says_gone
 
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
+    from datetime import datetime
 
-    import httpx
-
+    from . import _http as httpx
     from ._clock import Clock
     from ._events import Events
     from ._lifetime import Lifetime
-    from ._models import ServerSpec
+    from ._models import Server, ServerSpec
+    from ._names import Create
+    from ._pagination import Pager
     from ._polling.command_log import Change, CommandLog
-    from ._request.call import Call
+    from ._request.call import Call, CallOptions
     from ._request.requester import Requester
 
 T = TypeVar("T")
 
-LONGEST_SEARCH = 15.0
-"""The most seconds to find out what became of a lost create or reboot, also without a `timeout`."""
-
-BETWEEN_POLLS = 1.0
-
-
-@attrs.define(eq=False, repr=False)
-class _Name:
-    """The creates of one name, which go one after another."""
-
-    lock: anyio.Lock = attrs.field(factory=anyio.Lock)
-    users: int = 0
-
 
 class Commands:
-    """Sends commands and changes, and settles those that are in doubt.
-
-    One rule settles every doubt: the response to a later attempt says nothing about the first one; a GET of the
-    server does. Each retry safety has its settler: `RECONCILE` has `_find_created` and `_find_rebooted`,
-    `STATE_CHECKED` has `_find_switched`, and `IDEMPOTENT` needs none, because a 404 to a later DELETE says the same.
-    """
+    """Sends commands and changes."""
 
     def __init__(
         self,
@@ -67,16 +48,23 @@ class Commands:
         command_log: CommandLog,
         events: Events,
         lifetime: Lifetime,
+        api: Hashable = None,
     ) -> None:
         self._requester = requester
-        self._pager = pager
         self._clock = clock
         self._command_log = command_log
         self._events = events
         self._lifetime = lifetime
-        self._names: dict[str, _Name] = {}
-        # Names with a create that may have made a server which no code knows. No server of that name is adopted.
-        self._doubtful: set[str] = set()
+        self.names: Names = Names(clock, api, lifetime)
+        self._settlers = Settlers(requester, pager, self.names, clock=clock, command_log=command_log, lifetime=lifetime)
+        self.earlier: EarlierCommands = EarlierCommands(
+            self._settlers,
+            self.names,
+            clock=clock,
+            command_log=command_log,
+            events=events,
+            api_clock=requester.api_clock,
+        )
 
     async def create(self, spec: ServerSpec, options: CallOptions, bind: Callable[[Server], Server]) -> Server:
         """Create a server with one POST. *bind* gives a client to each server that the caller receives.
@@ -90,36 +78,58 @@ class Commands:
         """
         # Checked first, because the lock of the name belongs to one event loop.
         self._lifetime.check()
-        call = _endpoints.create(spec)
-        deadline = _deadline_of(self._clock, options)
-        async with self._turn(spec.name, deadline, call.summary):
-            state = CallState(call, options.within(_left_until(self._clock, deadline)))
+        state = CallState(_endpoints.create(spec), options, reserve=time_to_find_out(options.timeout))
+        with self._requester.calls.of(state):
+            return bind(await self._create_in_turn(spec, state, bind))
+
+    async def _create_in_turn(self, spec: ServerSpec, state: CallState, bind: Callable[[Server], Server]) -> Server:
+        state.waits_since = self._clock.now()
+        deadline = _deadline_of(self._clock, state.options)
+        async with self.names.turn(spec.name, deadline - (state.reserve or 0.0), state.call.summary) as create:
+            state.goes_on(self._clock.now())
+            state.options = state.options.within(left_until(self._clock, deadline))
             try:
-                return bind(await self._create(call, spec, state, bind))
-            except VPSError:
+                return await self._create(spec, state, create, bind)
+            except Exception:
                 raise
             except BaseException:
-                # A cancel, or an error of a transport or hook: no task is left that could find out.
+                # A cancel: no task is left that could find out.
                 if state.maybe_done:
-                    self._doubtful.add(spec.name)
-                    self._events.emit("create.abandoned", name=spec.name, location=spec.location)
+                    self.names.doubt(spec.name)
+                    self._tell("create.abandoned", spec, state)
                 raise
+            finally:
+                create.in_doubt = create.made is None and state.maybe_done
 
     async def _create(
-        self, call: Call[Server], spec: ServerSpec, state: CallState, bind: Callable[[Server], Server]
+        self, spec: ServerSpec, state: CallState, create: Create, bind: Callable[[Server], Server]
     ) -> Server:
-        began = self._clock.now()
+        began, call = self._clock.now(), state.call
         try:
-            made = await self._requester.send(call, state.options, state)
+            made: Decoded[Server] = await self._requester.send(call, state.options, state)
         except UnsettledError as error:
             unsettled = error
         else:
-            return self._made(made.value, began, made.date)
-        server = await self._find_created(spec, unsettled, state, bind)
-        self._events.emit("create.reconciled", name=spec.name, location=spec.location, server=server.id)
-        return self._made(server, began, None)
+            state.made = made.value
+            return self._made(made.value, began, made.date, create)
+        try:
+            server = await self._settlers.find_created(spec, unsettled, state, create, bind)
+        except OutcomeUnknownError:
+            unsettled.raise_foreign()
+            raise
+        state.made = server
+        self._tell("create.reconciled", spec, state, server=server.id)
+        found = self._made(server, began, None, create)
+        unsettled.raise_foreign()
+        return found
 
-    def _made(self, server: Server, began: float, date: datetime | None) -> Server:
+    def _tell(self, name: str, spec: ServerSpec, state: CallState, **more: object) -> None:
+        number = None if state.record is None else state.record.number
+        fields = {"call": number, "fleet": FLEET.get(), "name": spec.name, "location": spec.location, **more}
+        self._events.emit(name, **fields)
+
+    def _made(self, server: Server, began: float, date: datetime | None, create: Create) -> Server:
+        create.returned(server.id)
         self._command_log.created(server, Command(name="create", began=began, answered=self._clock.now(), date=date))
         return server
 
@@ -131,11 +141,21 @@ class Commands:
 
         Cancellation: ends at once. The API may have executed the change.
         """
+        state = CallState(call, options)
+        with self._requester.calls.of(state):
+            return await self._change(server_id, call, state)
+
+    async def _change(self, server_id: int | str, call: Call[T], state: CallState) -> T:
+        options, deadline = state.options, _deadline_of(self._clock, state.options)
         with self._command_log.changing(server_id, self._clock.now()) as change:
             try:
-                return (await self._requester.send(call, options)).value
+                changed = (await self._requester.send(call, options, state)).value
             finally:
                 self._command_log.changed(change, self._clock.now())
+        if changed is not None or not call.accepts_silence:
+            return changed
+        # Accepted without a word.
+        return (await self._settlers.look(server_id, options, deadline)).value  # type: ignore[return-value]
 
     async def delete(self, server_id: int | str, options: CallOptions) -> None:
         """Delete a server for good.
@@ -146,20 +166,30 @@ class Commands:
 
         Cancellation: ends at once. The API may have deleted the server.
         """
-        # The API no longer knows the server: an earlier attempt has deleted it (RFC 9110, 9.2.2).
-        with suppress(UnsettledError):
-            await self.change(server_id, _endpoints.delete(server_id), options)
+        deadline, call = _deadline_of(self._clock, options), _endpoints.delete(server_id)
+        state = CallState(call, options)
+        with self._requester.calls.of(state):
+            try:
+                await self._change(server_id, call, state)
+            except UnsettledError as error:
+                unsettled = error
+            else:
+                return
+            await self._settlers.find_deleted(unsettled, server_id, options, deadline)
 
     async def request(
         self, method: str, path: str, *, json: object, params: Mapping[str, str] | None, options: CallOptions
     ) -> httpx.Response:
         """Return the 2xx response to a request that the SDK has no method for; see `Client.request`."""
-        try:
-            return await self._requester.request(method, path, json=json, params=params, options=options)
-        except UnsettledError as error:
-            unsettled = error
-        # As in `delete`. Of these requests, only a DELETE can be refused because an earlier attempt was executed.
+        state = CallState(call_of(method, path), options)
+        with self._requester.calls.of(state):
+            try:
+                return await self._requester.request(state, path, json=json, params=params)
+            except UnsettledError as error:
+                unsettled = error
+        # Of these requests, only a DELETE that comes too late is settled: what it was to delete is gone.
         assert unsettled.response is not None
+        assert says_gone(unsettled.cause)
         return no_content(unsettled.response)
 
     async def command(self, server_id: int | str, name: str, options: CallOptions) -> tuple[Action, Change]:
@@ -172,213 +202,64 @@ class Commands:
 
         Cancellation: ends at once. The command log keeps that the API may have executed the command.
         """
-        call = _endpoints.command(server_id, name)
-        state = CallState(call, options)
+        state = CallState(_endpoints.command(server_id, name), options)
+        with self._requester.calls.of(state):
+            return await self._command(server_id, name, state)
+
+    async def _command(self, server_id: int | str, name: str, state: CallState) -> tuple[Action, Change]:
+        call, options = state.call, state.options
         with self._command_log.changing(server_id, self._clock.now(), name) as change:
-            unsettled = None
+            done: Decoded[Action] | Decoded[Action | None]
+            unsettled: UnsettledError | None = None
             try:
-                try:
-                    done = await self._requester.send(call, options, state)
-                except UnsettledError as error:
-                    unsettled = error
-                if unsettled is not None:
-                    done = await _SETTLERS[call.retry_safety](self, unsettled, change, options, state.deadline)
-            except StateConflictError:
-                # Refused; and where the attempt before was lost, a GET has settled that it was not carried out either.
-                raise
-            except BaseException:
+                sent = await self._sent(call, options, state)
+                if isinstance(sent, UnsettledError):
+                    unsettled = sent
+                    done = await self._settle(sent, call, change, options, state.deadline)
+                else:
+                    done = sent
+            except BaseException as error:
                 # The API may still execute it: a wait that follows must not take the status from before as its goal.
-                if state.maybe_done:
+                # A refusal of a later attempt is settled: a GET has shown that the first one was not executed either.
+                refused = isinstance(error, APIStatusError) and unsettled is not None and error is unsettled.cause
+                if state.maybe_done and not refused:
                     self._command_log.changed(change, self._clock.now(), lost=True)
                 raise
-            self._command_log.changed(change, self._clock.now(), date=done.date, shown=unsettled is not None)
-        return done.value, change
+            shown, said = unsettled is not None, "" if done.value is None else done.value.server.status
+            self._command_log.changed(change, self._clock.now(), date=done.date, said=said, shown=shown)
+        if unsettled is not None:
+            unsettled.raise_foreign()
+        if done.value is not None:
+            return done.value, change
+        shown_after = await self._settlers.shown_after(server_id, name, options, state.deadline)
+        return Action(status="success", message="", server=shown_after), change
 
-    # Settlers: each polls the server, or lists all servers, and says what became of a call.
-
-    async def _find_created(
-        self, spec: ServerSpec, unsettled: UnsettledError, state: CallState, bind: Callable[[Server], Server]
-    ) -> Server:
-        """Return the server that a lost create made.
-
-        Raises:
-            OutcomeUnknownError: no server or several are proven, or an abandoned create may have made it.
-        """
-        latest = Candidates([], proven=False)
-
-        async def poll(poll_options: CallOptions) -> Candidates | None:
-            nonlocal latest
-            latest = await self._list(spec, unsettled, poll_options)
-            return latest if latest.proven else None
-
-        found, failure = await self._poll_until(poll, unsettled, state.options, state.deadline)
-        if found is not None and len(found.servers) == 1 and spec.name not in self._doubtful:
-            return found.servers[0]
-        reason = str(latest)
-        if unsettled.closed:
-            reason = "the client was closed"
-        elif failure is not None:
-            reason = f"the listing failed: {failure}"
-        elif found is not None and spec.name in self._doubtful:
-            reason = f"{reason}: an earlier create of this name was abandoned, and may have made it"
-        self._doubtful.add(spec.name)
-        text = f"the response to the create of {spec.name!r} was lost; {reason}"
-        raise _unknown(text, unsettled, failure, candidates=[*map(bind, latest.servers)])
-
-    async def _list(self, spec: ServerSpec, unsettled: UnsettledError, options: CallOptions) -> Candidates:
-        listing = Listing(self._pager, {}, options, skip_invalid=True)
-        servers = await listing.read_all(within=options.timeout)
-        page = listing.first_page
-        assert page is not None
-        ours = [server for server in servers if self._command_log.is_ours(server, since=unsettled.began)]
-        return candidates_of(spec, ours, posted=posted_at(page.date, page.ended - unsettled.began))
-
-    async def _find_rebooted(
-        self, unsettled: UnsettledError, change: Change, options: CallOptions, deadline: float
-    ) -> Decoded[Action]:
-        """Return the action of a lost reboot that a GET of the server proves.
-
-        Raises:
-            OutcomeUnknownError: no GET proves it.
-        """
-
-        async def poll(poll_options: CallOptions) -> Decoded[Action] | None:
-            began = self._clock.now()
-            seen = await self._requester.send(_endpoints.get(change.server_id), poll_options)
-            observation = Observation(began=began, ended=self._clock.now(), server=seen.value)
-            if not self._command_log.admit(change.server_id, observation):
-                # Out of date: a `rebooting` of an earlier reboot.
-                return None
-            elapsed = timedelta(seconds=observation.ended - unsettled.began)
-            date = None if seen.date is None else seen.date - elapsed
-            command = Command(name="reboot", began=change.began, answered=began, date=date, baseline=change.baseline)
-            if observation.status != TRANSITIONS["reboot"].transitional_status and not updated_by(command, observation):
-                return None
-            message = "the response was lost; a GET of the server shows that the reboot was executed"
-            return Decoded(_action(seen.value, message), date)
-
-        found, failure = await self._poll_until(poll, unsettled, options, deadline)
-        if found is not None:
-            return found
-        reason = "the client was closed" if unsettled.closed else "no GET proves that it was executed"
-        text = f"the response to the reboot of server {change.server_id} was lost; {reason}"
-        raise _unknown(text, unsettled, failure)
-
-    async def _find_switched(
-        self, unsettled: UnsettledError, change: Change, options: CallOptions, deadline: float
-    ) -> Decoded[Action]:
-        """Return the action of a start or stop whose later attempt was refused. The first attempt may be the reason.
-
-        Raises:
-            StateConflictError: a GET shows that it is not.
-            VPSError: the GET failed.
-        """
-        assert change.own is not None
-        options = options.within(_left_until(self._clock, deadline))
+    async def _sent(
+        self, call: Call[Action | None], options: CallOptions, state: CallState
+    ) -> Decoded[Action | None] | UnsettledError:
+        """Send a command. Return an error that has to be settled, so that this happens outside of its handler."""
         try:
-            seen = await self._requester.send(_endpoints.get(change.server_id), options)
-        except APIConnectionError as error:
-            error.sent = True
-            raise
-        transition = TRANSITIONS[change.own.name]
-        refusal = unsettled.cause
-        if seen.value.status not in (transition.transitional_status, transition.status_after):
-            raise refusal
-        assert isinstance(refusal, StateConflictError)
-        return Decoded(_action(seen.value, refusal.message), seen.date)
+            return await self._requester.send(call, options, state)
+        except UnsettledError as error:
+            return error
 
-    async def _poll_until(
+    async def _settle(
         self,
-        poll: Callable[[CallOptions], Awaitable[T | None]],
         unsettled: UnsettledError,
+        call: Call[Action | None],
+        change: Change,
         options: CallOptions,
         deadline: float,
-    ) -> tuple[T | None, VPSError | None]:
-        """Return the result of *poll*, or `None` and how the last poll failed, if it did.
-
-        It polls at once and then every second, until there is a result, the time is over, or the client is closed.
-
-        Cancellation: ends at once.
-        """
-        if unsettled.closed:
-            return None, None
-        until = min(deadline, self._clock.now() + LONGEST_SEARCH)
-        with self._clock.move_on_after(None) as scope, self._lifetime.running(scope):
-            while not self._lifetime.closed:
-                found, failure = None, None
-                try:
-                    found = await poll(options.for_polling(max(0.0, until - self._clock.now())))
-                except VPSError as error:
-                    failure = error
-                if found is not None or self._clock.now() + BETWEEN_POLLS >= until:
-                    return found, failure
-                await self._clock.sleep(BETWEEN_POLLS)
-        return None, APIConnectionError("the client is closed")
-
-    @asynccontextmanager
-    async def _turn(self, name: str, deadline: float, summary: str) -> AsyncIterator[None]:
-        """Hold the name. Creates of one name go one after another, so that none adopts another's server.
-
-        Cancellation: the name goes to the next.
-        """
-        entry = self._names.setdefault(name, _Name())
-        entry.users += 1
+    ) -> Decoded[Action]:
         try:
-            if entry.lock.locked():
-                with self._clock.move_on_after(_left_until(self._clock, deadline)) as scope:
-                    await entry.lock.acquire()
-                if scope.cancelled_caught:
-                    raise APITimeoutError(
-                        f"{summary}: other creates of the name {name!r} took all of the time; nothing was sent",
-                        request_summary=summary,
-                    )
-            else:
-                entry.lock.acquire_nowait()
-            try:
-                yield
-            finally:
-                entry.lock.release()
-        finally:
-            entry.users -= 1
-            if not entry.users:
-                del self._names[name]
-
-
-_SETTLERS = {
-    RetrySafety.RECONCILE: Commands._find_rebooted,  # noqa: SLF001 - a table of this module's own class
-    RetrySafety.STATE_CHECKED: Commands._find_switched,  # noqa: SLF001 - the same
-}
-"""The settlers of commands. A create and a delete have their own."""
-
-
-def _action(server: Server, message: str) -> Action:
-    """Return the action that a GET of *server* has proven."""
-    return Action(
-        status="success", message=message, server=ServerRef(id=server.id, name=server.name, status=server.status)
-    )
-
-
-def _unknown(
-    text: str, unsettled: UnsettledError, failure: VPSError | None, *, candidates: list[Server] | None = None
-) -> OutcomeUnknownError:
-    """Return the error of an unknown outcome. Its causes are the lost response and the failed poll."""
-    summary = getattr(unsettled.cause, "request_summary", None)
-    error = OutcomeUnknownError(f"{text} ({unsettled.cause})", candidates=candidates or (), request_summary=summary)
-    error.__cause__ = unsettled.cause
-    if failure is not None:
-        # In the order in which they happened.
-        error.__cause__ = deepest = failure
-        while deepest.__cause__ is not None:
-            deepest = deepest.__cause__  # type: ignore[assignment]
-        deepest.__cause__ = unsettled.cause
-    return error
+            if call.retry_safety is RetrySafety.RECONCILE:
+                return await self._settlers.find_rebooted(unsettled, change, options, deadline)
+            return await self._settlers.find_switched(unsettled, change, options, deadline)
+        except OutcomeUnknownError:
+            unsettled.raise_foreign()
+            raise
 
 
 def _deadline_of(clock: Clock, options: CallOptions) -> float:
     """Return when a call that begins now must have ended; infinity is never."""
     return math.inf if options.timeout is None else clock.now() + options.timeout
-
-
-def _left_until(clock: Clock, deadline: float) -> float | None:
-    """Return the seconds until *deadline*, or `None` if there is none."""
-    return None if deadline == math.inf else max(0.0, deadline - clock.now())

@@ -4,32 +4,55 @@ from __future__ import annotations
 
 import errno
 import inspect
-import ipaddress
 import platform
 import re
 import ssl
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias, TypedDict
 
-import httpx
-
+from . import _http as httpx
 from ._checks import checked_seconds
 from ._errors import ConfigurationError
+from ._events import Event  # noqa: TC001 - type hints of what is public resolve at run time
 from ._policies import RetryPolicy
 from ._request.call import CallOptions
+from ._transport.proxy_config import is_loopback
 from ._version import __version__
 
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from ._events import Event
 
 BASE_URL = "https://admin.vps.org/api/v1"
 """Source: VPS.org API documentation, "Base URL"."""
 
+Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
+"""The API token, or what returns it."""
+
+
+class OfflineOptions(TypedDict, total=False):
+    """The options of `Client` that have a meaning without a network too."""
+
+    timeout: float | None
+    attempt_timeout: float | None
+    retry: RetryPolicy
+    max_connections: int
+    headers: Mapping[str, str] | None
+    user_agent: str | None
+    on_event: Callable[[Event], object] | None
+
+
+class ClientOptions(OfflineOptions, total=False):
+    """The arguments of `Client` other than the token."""
+
+    base_url: str | None
+    transport: httpx.AsyncBaseTransport | None
+    proxy: str | None
+    ssl_context: ssl.SSLContext | None
+    allow_http: bool
+
+
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[!-~]([\t -~]*[!-~])?")
+_NO_HEADERS = "headers must be a mapping of names to values, not "
 _PORTS = range(1, 65536)
 _OURS = frozenset({"authorization", "host"})
 # These headers say where a message ends and which way it goes (RFC 9110, 7.6.1; RFC 9112, 6).
@@ -40,7 +63,7 @@ def checked_options(timeout: float | None, attempt_timeout: float | None, retry:
     """Return the options of calls.
 
     Raises:
-        TypeError, ValueError: one of the arguments cannot be used.
+        TypeError, InvalidArgumentError: one of the arguments cannot be used.
     """
     if not isinstance(retry, RetryPolicy):
         raise TypeError(f"retry must be a RetryPolicy, not {retry!r}; RetryPolicy.none() tries once")
@@ -68,9 +91,14 @@ def checked_on_event(function: Callable[[Event], object] | None) -> Callable[[Ev
     Raises:
         ConfigurationError: it cannot be called, or is async.
     """
-    if function is not None and (not callable(function) or inspect.iscoroutinefunction(function)):
+    if function is not None and (not callable(function) or _is_async(function)):
         raise ConfigurationError(f"on_event must be a plain function that takes an Event, not {function!r}")
     return function
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    # An object is async by its `__call__`.
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 def check_ways(ssl_context: object, transport: object, proxy: object) -> None:
@@ -102,6 +130,9 @@ def checked_base_url(base_url: str, *, allow_http: bool) -> httpx.URL:
     Raises:
         ConfigurationError: the token must not be sent to this URL. The message never shows a user or password in it.
     """
+    if not isinstance(allow_http, bool):
+        # A text such as "false" from the environment would count as true, and send the token in the clear.
+        raise ConfigurationError(f"allow_http must be True or False, not {allow_http!r}")
     url = _parsed(base_url)
     if url.userinfo:
         raise ConfigurationError("base_url holds a user or password: give the token as token=… instead")
@@ -134,20 +165,16 @@ def _parsed(base_url: object) -> httpx.URL:
     return url
 
 
-def is_loopback(host: str) -> bool:
-    """Whether *host* is the name or address of this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 def checked_headers(headers: Mapping[str, str] | None, user_agent: str | None) -> dict[str, str]:
     """Return the headers of every request.
 
     Raises:
         ConfigurationError: a header cannot be sent, or the caller must not set it. The message shows no value.
     """
+    if headers is not None and not isinstance(headers, Mapping):
+        raise ConfigurationError(f"{_NO_HEADERS}{type(headers).__name__}")
+    if user_agent is not None and (not isinstance(user_agent, str) or not _HEADER_VALUE.fullmatch(user_agent)):
+        raise ConfigurationError("user_agent takes a str of visible ASCII (its value is not shown)")
     sdk = f"vpsorg-async/{__version__} python/{platform.python_version()}"
     given = dict(headers or {})
     if user_agent is not None:
@@ -166,6 +193,28 @@ def checked_headers(headers: Mapping[str, str] | None, user_agent: str | None) -
     }
     taken = {name.lower() for name in given}
     return {**{name: value for name, value in defaults.items() if name.lower() not in taken}, **given}
+
+
+def checked_more_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers that are sent in addition to the client's.
+
+    Raises:
+        TypeError: *headers* is no mapping.
+        ConfigurationError: a header cannot be sent, or the caller must not set it. The message shows no value.
+    """
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"{_NO_HEADERS}{type(headers).__name__}")
+    given = dict(headers)
+    for name, value in given.items():
+        _check_header(name, value)
+    return given
+
+
+def merged_headers(old: Mapping[str, str] | None, more: Mapping[str, str]) -> dict[str, str] | None:
+    """Return *old* with *more* added, or in their place where a name is the same in another case."""
+    taken = {name.lower() for name in more}
+    kept = {name: value for name, value in (old or {}).items() if name.lower() not in taken}
+    return {**kept, **more} or None
 
 
 def _check_header(name: object, value: object) -> None:

@@ -6,22 +6,38 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ._commands import Commands
-from ._pagination import Pager
-from ._polling.command_log import CommandLog
-from ._polling.coordinator import Coordinator
-from ._polling.waiting import Waits
+from ._checks import checked_seconds
+from ._policies import NOT_GIVEN
+from ._request.call import CallOptions  # noqa: TC001 - type hints of what is public resolve at run time
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ._clock import Clock
+    from ._commands import Commands
+    from ._connector import Connector
     from ._events import Events
     from ._lifetime import Lifetime
-    from ._models import Server
-    from ._request.call import CallOptions
+    from ._models import Timeout
+    from ._pagination import Pager
+    from ._polling.command_log import CommandLog
+    from ._polling.coordinator import Coordinator
+    from ._polling.waits import Waits
+    from ._request.limiter import Limiter
     from ._request.requester import Requester
+    from ._request.retry_budget import RetryBudget
+
+
+class Section:
+    """Holds what `client.servers` and the like have in common: the parts of their client, the options of their view."""
+
+    def __init__(self, parts: Context, options: CallOptions) -> None:
+        self._context = parts
+        self._options = options
+
+    def _with(self, timeout: Timeout) -> CallOptions:
+        if timeout is NOT_GIVEN:
+            return self._options
+        return self._options.within(checked_seconds("timeout", timeout))
 
 
 @attrs.frozen(eq=False, repr=False, kw_only=True)
@@ -29,45 +45,14 @@ class Context:
     """The parts that all views of a client share."""
 
     requester: Requester
+    limiter: Limiter
+    budget: RetryBudget
     pager: Pager
     commands: Commands
     coordinator: Coordinator
     waits: Waits
     command_log: CommandLog
     clock: Clock
+    connector: Connector
     events: Events
     lifetime: Lifetime
-
-
-def context_of(
-    requester: Requester,
-    *,
-    clock: Clock,
-    events: Events,
-    lifetime: Lifetime,
-    options: CallOptions,
-    bind: Callable[[Server], Server],
-) -> Context:
-    """Return the parts of a new client. Its polls use *options*; *bind* gives each server that they show a client."""
-    command_log, pager = CommandLog(), Pager(requester, clock)
-    coordinator = Coordinator(
-        requester,
-        pager,
-        clock=clock,
-        command_log=command_log,
-        events=events,
-        lifetime=lifetime,
-        options=options,
-        bind=bind,
-    )
-    return Context(
-        requester=requester,
-        pager=pager,
-        commands=Commands(requester, pager, clock=clock, command_log=command_log, events=events, lifetime=lifetime),
-        coordinator=coordinator,
-        waits=Waits(coordinator, clock, events, lifetime),
-        command_log=command_log,
-        clock=clock,
-        events=events,
-        lifetime=lifetime,
-    )

@@ -2,22 +2,29 @@
 
 The vendor's documentation, list and newer clients give servers in different shapes. Reading therefore never fails: a
 value that fits its field goes into the field, and every other value goes into `extra` under its own key. The newer
-clients use other names for some fields. `fill_from_dialect` reads them from `extra` and leaves them there, so that
-writing a model back loses nothing.
+clients use other names for some fields. `_dialect` reads them from `extra` and leaves them there, so that writing a
+model back loses nothing.
 """
 
 from __future__ import annotations
 
 import operator
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 import attrs
 
+from ._error_base import InvalidArgumentError
+from ._public import all_fields
+from ._schemas import describe
+from ._secrets import split, without_secrets
 from ._server_parts import OperatingSystem, Plan, ResourceUsage, ServerStatus
 
+
+JSON: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
+"""A JSON value as it is decoded."""
 
 Reader: TypeAlias = Callable[[Any], Any]
 """Turns a JSON value into the value of a field, or into `None` if it does not fit."""
@@ -47,6 +54,9 @@ _JSON_TYPES: Final[Mapping[type[Any], str]] = {
 }
 
 
+# The fields of a server that are objects themselves.
+_NESTED: Final = ("plan", "os", "resource_usage")
+
 EXTRA: Final = 0
 NULLS: Final = 1
 """The places where `Form.read` puts values that fit no field, and the names of fields that are null."""
@@ -55,15 +65,20 @@ NULLS: Final = 1
 class Form(Generic[T]):
     """Reads JSON objects into models of the class *cls*, each field with one of *readers*.
 
-    `read_all` reads objects that have the *listed* fields and no others, as those of a list do.
+    `read_all` reads objects that have the *listed* fields and no others, as those of a list do. The types *shown* are
+    those that web frameworks document; without them, the types of the attributes.
     """
 
-    def __init__(self, cls: type[T], readers: Readers, listed: Sequence[str] = ()) -> None:
+    def __init__(
+        self, cls: type[T], readers: Readers, listed: Sequence[str] = (), *, shown: Mapping[str, Any] | None = None
+    ) -> None:
         listed = listed or [*readers]
         self.names: Final = [*readers]
         self.places: Final = {
             name: place for place, name in enumerate(dict.fromkeys(("extra", "_nulls", *listed, *readers)))
         }
+        # Read by `nested`; `_dialect` fills it.
+        self.dialect: Sequence[tuple[str, Reader]] = ()
         self._cls = cls
         self._draft = _draft_of(cls, self.places)
         self._blank = [None, (), *(None for _ in readers)]
@@ -72,6 +87,7 @@ class Form(Generic[T]):
         self._listed_of = operator.itemgetter(*listed)
         self._columns = [(usual, _column_reader(usual, reader)) for usual, reader in map(readers.__getitem__, listed)]
         FORMS[cls] = self
+        describe(cls, write=lambda model: dump(model, readers), read=self.read_one, fields=shown, required=())
 
     def read(self, data: Mapping[str, Any]) -> list[Any]:
         """Return the values of *data* in the order of `places`. A field that is missing or null is `None`."""
@@ -99,9 +115,27 @@ class Form(Generic[T]):
         model.__class__ = self._cls
         return model
 
-    def nested(self, value: Any) -> T | None:
-        """Return the model of an object inside another object."""
-        return self.make(self.read(value)) if type(value) is dict else None
+    def read_one(self, value: JSON) -> T:
+        """Return the model of an object.
+
+        Raises:
+            InvalidArgumentError: *value* is no object.
+        """
+        if type(value) is not dict:
+            raise InvalidArgumentError(f"no object but {json_type(value)}")
+        return self.make(self.read(value))
+
+    def nested(self, value: JSON) -> T | None:
+        """Return the model of an object inside another object, whose fields may have the names of `dialect`."""
+        if type(value) is not dict:
+            return None
+        values = self.read(value)
+        if extra := values[EXTRA]:
+            for name, other in self.dialect:
+                # What is there under its own name and does not fit is not replaced.
+                if values[place := self.places[name]] is None and name not in extra:
+                    values[place] = other(extra)
+        return self.make(values)
 
     def read_all(self, items: Sequence[Any]) -> list[T] | None:
         """Return the models of *items*, or `None` if an item has other fields or a value of an unusual type.
@@ -160,7 +194,7 @@ def _draft_of(cls: type[T], names: Iterable[str]) -> Callable[..., T]:
 
     The `__init__` of a frozen class calls a function for each field. For a `Server` that takes four times as long.
     """
-    fields = {name: attrs.field(default=None) for name in (*names, *attrs.fields_dict(cls))}  # type: ignore[arg-type]
+    fields = {name: attrs.field(default=None) for name in (*names, *all_fields(cls))}
 
     class Draft(cls):  # type: ignore[misc, valid-type]
         __slots__ = ()
@@ -168,8 +202,7 @@ def _draft_of(cls: type[T], names: Iterable[str]) -> Callable[..., T]:
         __setattr__ = object.__setattr__
         __delattr__ = object.__delattr__
 
-    draft: Callable[..., T] = Draft
-    return draft
+    return cast("Callable[..., T]", Draft)
 
 
 def _column_reader(usual: type[Any], reader: Reader) -> Callable[[Sequence[Any]], Sequence[Any] | None] | None:
@@ -178,7 +211,7 @@ def _column_reader(usual: type[Any], reader: Reader) -> Callable[[Sequence[Any]]
         return None
     if usual in FORMS:
         return FORMS[usual].read_shared
-    quick: Reader = _QUICK[usual]
+    quick: Reader = _QUICK.get(usual, reader)
 
     def read_column(values: Sequence[Any]) -> Sequence[Any] | None:
         try:
@@ -198,15 +231,44 @@ def dump(model: Any, names: Iterable[str]) -> dict[str, Any]:
 
     A field that is `None` is null if it was read as null, else it is left out.
     """
-    data = {}
+    data: dict[str, Any] = {}
     for name in names:
-        value = getattr(model, name)
+        value: JSON | tuple[Any, ...] = getattr(model, name)
         if value is not None or name in model._nulls:  # noqa: SLF001 - of our own classes
-            data[name] = value
+            data[name] = [*map(_written, value)] if type(value) is tuple else value
     return {**data, **model.extra}
 
 
-def json_type(value: Any) -> str:
+def _written(item: Any) -> Any:
+    return dump_nested(item) if type(item) in FORMS else item
+
+
+def facts_of(model: Any, *, but: Collection[str]) -> dict[str, Any]:
+    """Return every field that a response gave of *model* as one flat dict, null or not, without the fields *but*."""
+    facts: dict[str, Any] = {}
+    for name in {*FORMS[type(model)].names}.difference(but):
+        value = getattr(model, name)
+        if type(value) in FORMS:
+            facts[name] = "given"
+            facts.update({f"{name}.{key}": inner for key, inner in dump_nested(value).items()})
+        elif value is not None or name in model._nulls:  # noqa: SLF001 - of our own classes
+            facts[name] = value
+    facts.update({f"extra.{name}": value for name, value in model.extra.items()})
+    return facts
+
+
+def is_alike(one: Any, other: Any) -> bool:
+    """Return whether two models of one class have the same data and the same nulls."""
+    return one == other and _nulls_of(one) == _nulls_of(other)
+
+
+def _nulls_of(model: Any) -> tuple[tuple[str, ...], ...]:
+    """Return the names of the null fields of *model* and of the models in it."""
+    nested = [getattr(model, name) for name in _NESTED]
+    return (model._nulls, *[() if one is None else one._nulls for one in nested])  # noqa: SLF001 - of our own classes
+
+
+def json_type(value: object) -> str:
     """Return the JSON name for the type of *value*."""
     return _JSON_TYPES.get(type(value), f"a {type(value).__name__}")
 
@@ -224,6 +286,11 @@ def boolean(value: Any) -> bool | None:
 def key(value: Any) -> int | str | None:
     """Return *value* if it can be an id: an integer, or a string that is not empty."""
     return value if type(value) is int or (type(value) is str and value) else None
+
+
+def member(value: JSON, name: str) -> Any:
+    """Return the member *name* of an object. It is `None` if there is none, or *value* is no object."""
+    return value.get(name) if type(value) is dict else None
 
 
 def status(value: Any) -> ServerStatus | str | None:
@@ -259,72 +326,71 @@ def _number(value: Any) -> float | None:
     return value if type(value) is float or type(value) is int else None
 
 
+def texts(value: JSON) -> tuple[str, ...] | None:
+    """Return the texts of *value* if it is a list of texts."""
+    return tuple(value) if type(value) is list and all(type(item) is str for item in value) else None
+
+
+def _versions(value: JSON) -> tuple[OperatingSystem, ...] | None:
+    """Return the versions of a system, if all are objects. The vendor's newer clients know their ids as `uuid`."""
+    if type(value) is not list or any(type(item) is not dict for item in value):
+        return None
+    versions: list[OperatingSystem] = []
+    for values in map(SYSTEM.read, value):
+        place, extra = SYSTEM.places["id"], values[EXTRA]
+        values[place] = key(extra.get("uuid")) if values[place] is None else values[place]
+        values[EXTRA] = without_secrets(extra)
+        versions.append(SYSTEM.make(values))
+    return tuple(versions)
+
+
 KEY: Final = (int, key)
 TEXT: Final = (str, text)
 _WHOLE: Final = (int, _whole)
 _NUMBER: Final = (float, _number)
 PLAN: Final = Form(
     Plan,
-    {"id": KEY, "name": TEXT, "vcpus": _WHOLE, "memory": _WHOLE, "storage": _WHOLE, "bandwidth": _WHOLE},
+    {
+        "id": KEY,
+        "name": TEXT,
+        "vcpus": _WHOLE,
+        "memory": _WHOLE,
+        "storage": _WHOLE,
+        "bandwidth": _WHOLE,
+        "slug": TEXT,
+        "price_monthly": _NUMBER,
+        "price_hourly": _NUMBER,
+        "available": (bool, boolean),
+        "locations": (tuple, texts),
+        "description": TEXT,
+    },
     ("id", "name", "vcpus", "memory", "storage"),
 )
-SYSTEM: Final = Form(OperatingSystem, {"id": KEY, "name": TEXT})
+SYSTEM: Final = Form(
+    OperatingSystem,
+    {"id": KEY, "name": TEXT, "versions": (tuple, _versions)},
+    ("id", "name"),
+    # Its versions are such systems too, without end.
+    shown={"id": int | str | None, "name": str | None, "versions": list[dict[str, Any]] | None},
+)
 USAGE: Final = Form(
     ResourceUsage,
     {"cpu_percent": _NUMBER, "memory_used": _NUMBER, "disk_used": _NUMBER, "bandwidth_used": _NUMBER},
 )
 
 
-def dump_nested(model: Plan | OperatingSystem | ResourceUsage) -> dict[str, Any]:
+def dump_nested(model: Any) -> dict[str, Any]:
     """Return *model* as a JSON object in the API's own form."""
     return dump(model, FORMS[type(model)].names)
 
 
-def fill_from_dialect(values: list[Any], places: Mapping[str, int]) -> None:
-    """Fill missing *values* from the fields that the vendor's newer clients use, which are in `extra`."""
-    extra = values[EXTRA]
-    for name, other in _DIALECT:
-        place = places[name]
-        if values[place] is None:
-            values[place] = other(extra)
-
-
-def _location(extra: Mapping[str, Any]) -> str | None:
-    named = _first_text(extra.get("location"), ("code", "slug", "name"))
-    return text(extra.get("location_name")) if named is None else named
-
-
-def _plan(extra: Mapping[str, Any]) -> Plan | None:
-    name = text(extra.get("plan_name"))
-    return None if name is None else Plan(name=name)
-
-
-def _operating_system(extra: Mapping[str, Any]) -> OperatingSystem | None:
-    for other in ("operating_system_version", "operating_system"):
-        if (system := SYSTEM.nested(extra.get(other))) is not None:
-            return system
-    name = text(extra.get("os_name"))
-    return None if name is None else OperatingSystem(name=name)
-
-
-def _first_address(addresses: Any) -> str | None:
-    if type(addresses) is not list or not addresses:
-        return None
-    return text(addresses[0]) or _first_text(addresses[0], ("ip", "address"))
-
-
-def _first_text(value: Any, names: tuple[str, ...]) -> str | None:
-    """Return the first string under one of *names* that is not empty."""
-    if type(value) is not dict:
-        return None
-    return next((found for name in names if (found := text(value.get(name)))), None)
-
-
-_DIALECT: Final[tuple[tuple[str, Reader], ...]] = (
-    ("id", lambda extra: key(extra.get("uuid"))),
-    ("location", _location),
-    ("plan", _plan),
-    ("os", _operating_system),
-    ("ip_address", lambda extra: _first_address(extra.get("ipv4_addresses"))),
-    ("ipv6_address", lambda extra: _first_address(extra.get("ipv6_addresses"))),
-)
+def split_secrets(values: list[Any], data: Mapping[str, Any], places: Mapping[str, int]) -> Mapping[str, Any]:
+    """Take secrets out of *values*, as read from *data*. Return the fields of *data* that held some, as they were."""
+    found = split(values[EXTRA]) if values[EXTRA] else {}
+    for name in _NESTED:
+        model = values[places[name]]
+        if model is not None and model.extra and (clean := without_secrets(model.extra)) is not model.extra:
+            found[name] = data[name]
+            known = {key: value for key, value in data[name].items() if key not in model.extra}
+            values[places[name]] = FORMS[type(model)].nested({**known, **clean})
+    return found

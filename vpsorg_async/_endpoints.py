@@ -1,22 +1,27 @@
-"""Builds the `Call` of each of the nine endpoints, and checks what goes into its body; ids have been checked."""
+"""Builds the `Call` of each endpoint, and checks what goes into its body; ids have been checked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from ._checks import checked_name
-from ._errors import NotFoundError, StateConflictError
+from ._error_base import InvalidArgumentError
 from ._policies import NOT_GIVEN, NotGivenType
 from ._request import codec
-from ._request.call import Call, RetrySafety
+from ._request.call import ANY_REFUSAL, Call, RetrySafety
+from ._server_parts import ServerSpec
 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._models import Action, Server, ServerSpec
+    from ._catalogue.models import Account
+    from ._models import Action, Plan, Server
 
 LIST_PATH = "/servers/"
+
+# The defaults of a create's arguments.
+_NONE_GIVEN = (NOT_GIVEN, None, False)
 
 
 def list_page(query: Mapping[str, str]) -> Call[codec.Page]:
@@ -27,13 +32,24 @@ def list_page(query: Mapping[str, str]) -> Call[codec.Page]:
 def create(spec: ServerSpec) -> Call[Server]:
     """Endpoint 2: a new server."""
     return Call(
-        method="POST", path=LIST_PATH, retry_safety=RetrySafety.RECONCILE, decode=codec.server, json=spec_body(spec)
+        method="POST",
+        path=LIST_PATH,
+        retry_safety=RetrySafety.RECONCILE,
+        decode=codec.server,
+        json=spec_body(spec),
+        creates=True,
     )
 
 
 def get(server_id: int | str) -> Call[Server]:
     """Endpoint 3: one server in detail."""
-    return Call(method="GET", path=_path(server_id), retry_safety=RetrySafety.SAFE, decode=codec.server)
+    return Call(
+        method="GET",
+        path=_path(server_id),
+        server_id=server_id,
+        retry_safety=RetrySafety.SAFE,
+        decode=codec.server,
+    )
 
 
 def replace(server_id: int | str, *, name: str, hostname: str | None, backups_enabled: bool) -> Call[Server]:
@@ -46,9 +62,11 @@ def replace(server_id: int | str, *, name: str, hostname: str | None, backups_en
     return Call(
         method="PUT",
         path=_path(server_id),
+        server_id=server_id,
         retry_safety=RetrySafety.IDEMPOTENT,
         decode=codec.server,
         json=_checked_settings(body),
+        accepts_silence=True,
     )
 
 
@@ -73,9 +91,11 @@ def update(
     return Call(
         method="PATCH",
         path=_path(server_id),
+        server_id=server_id,
         retry_safety=RetrySafety.IDEMPOTENT,
         decode=codec.server,
         json=_checked_settings(body),
+        accepts_silence=True,
     )
 
 
@@ -84,22 +104,58 @@ def delete(server_id: int | str) -> Call[None]:
     return Call(
         method="DELETE",
         path=_path(server_id),
+        server_id=server_id,
         retry_safety=RetrySafety.IDEMPOTENT,
         decode=codec.nothing,
-        repeat_refused_with=NotFoundError,
+        repeat_refusals=ANY_REFUSAL,
     )
 
 
-def command(server_id: int | str, name: str) -> Call[Action]:
-    """Endpoints 7 to 9: start, stop or reboot a server."""
+def command(server_id: int | str, name: str) -> Call[Action | None]:
+    """Endpoints 7 to 9: start, stop or reboot a server. A response that says nothing is `None`."""
     return Call(
         method="POST",
         path=f"{LIST_PATH}{server_id}/{name}/",
+        server_id=server_id,
         retry_safety=RetrySafety.RECONCILE if name == "reboot" else RetrySafety.STATE_CHECKED,
         decode=codec.action,
         action=True,
-        repeat_refused_with=None if name == "reboot" else StateConflictError,
+        accepts_silence=True,
+        repeat_refusals=frozenset() if name == "reboot" else ANY_REFUSAL,
     )
+
+
+def catalogue_page(path: str, query: Mapping[str, str]) -> Call[codec.Page]:
+    """One page of the plans, the datacenters or the operating systems."""
+    return Call(method="GET", path=path, retry_safety=RetrySafety.SAFE, decode=codec.checked_page, query=query)
+
+
+def plan(plan_id: int | str) -> Call[Plan]:
+    """One plan."""
+    return Call(method="GET", path=f"/plans/{plan_id}/", retry_safety=RetrySafety.SAFE, decode=codec.plan)
+
+
+def account() -> Call[Account]:
+    """The account, and what the token allows."""
+    return Call(method="GET", path="/account/me/", retry_safety=RetrySafety.SAFE, decode=codec.account)
+
+
+def spec_of(spec: object, arguments: Mapping[str, Any]) -> ServerSpec:
+    """Return what a create makes: *spec*, or a spec of *arguments*, its fields.
+
+    Raises:
+        TypeError: both are given, or neither, or *spec* is no `ServerSpec`.
+    """
+    required = ("name", "plan_id", "os_id", "location")
+    if spec is NOT_GIVEN:
+        if missing := [name for name in required if arguments[name] is NOT_GIVEN]:
+            raise TypeError(f"create() needs {', '.join(missing)}, or a ServerSpec")
+        return ServerSpec(**arguments)
+    if not isinstance(spec, ServerSpec):
+        raise TypeError(f"create() takes a ServerSpec, not {spec!r}; give its fields as keyword arguments")
+    if given := [name for name, value in arguments.items() if value not in _NONE_GIVEN or type(value) is int]:
+        raise TypeError(f"create() takes a ServerSpec or {', '.join(given)}, not both: use attrs.evolve(spec, …)")
+    return spec
 
 
 def spec_body(spec: ServerSpec) -> dict[str, object]:
@@ -107,7 +163,7 @@ def spec_body(spec: ServerSpec) -> dict[str, object]:
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: the name has a character that names may not have, an id is negative, or an argument is empty.
+        InvalidArgumentError: the name has a forbidden character, an id is negative, or an argument is empty.
     """
     body: dict[str, object] = {"name": checked_name(spec.name)}
     for field in ("plan_id", "os_id", "ssh_key_id"):
@@ -117,12 +173,12 @@ def spec_body(spec: ServerSpec) -> dict[str, object]:
         if isinstance(value, bool) or not isinstance(value, (int, str)):
             raise TypeError(f"{field} must be an int or a str, not {value!r}")
         if value == "" or (isinstance(value, int) and value < 0):
-            raise ValueError(f"{field}={value!r} is no id: give 0 or more, or a str that is not empty")
+            raise InvalidArgumentError(f"{field}={value!r} is no id: give 0 or more, or a str that is not empty")
         body[field] = value
     if not isinstance(spec.location, str):
         raise TypeError(f"location must be a datacenter code such as 'us-west', not {spec.location!r}")
     if not spec.location:
-        raise ValueError("location='' is empty: give a datacenter code such as 'us-west'")
+        raise InvalidArgumentError("location='' is empty: give a datacenter code such as 'us-west'")
     body["location"] = spec.location
     if spec.hostname is not None:
         body["hostname"] = spec.hostname

@@ -1,10 +1,12 @@
-"""The base of all errors, the error of a misconfigured client, and ways to keep errors free of secrets."""
+"""The base of all errors, the errors of wrong use, and ways to keep errors free of secrets."""
 
 from __future__ import annotations
 
 import pickle
 
 from typing import Any
+
+from ._public import publish
 
 
 def portable(error: BaseException | None, text: str | None = None) -> BaseException | None:
@@ -59,5 +61,12 @@ class VPSError(Exception):
         return _restore, (type(self), str(self), self.__dict__.copy(), picklable(portable(self.__cause__)))
 
 
+class InvalidArgumentError(VPSError, ValueError):
+    """An argument has a value that cannot be used. Nothing was sent for it."""
+
+
 class ConfigurationError(VPSError):
     """The client is misconfigured, or was used in another event loop or process. Nothing was sent."""
+
+
+publish(VPSError, InvalidArgumentError, ConfigurationError)

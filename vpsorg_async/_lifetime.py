@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from ._errors import APIConnectionError, ConfigurationError
+from ._errors import ClientClosedError, ConfigurationError
 
 
 if TYPE_CHECKING:
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
 class Lifetime:
     """Binds a client to the event loop and process of its first call, and ends running calls when it is closed.
 
-    *also_closed* tells whether the `httpx.AsyncClient` underneath was closed directly.
+    *also_closed* tells whether the `httpx.AsyncClient` underneath was closed directly. *on_dropped* is called with the
+    event loop and the process if the client becomes garbage without being closed.
     """
 
-    def __init__(self, also_closed: Callable[[], bool]) -> None:
+    def __init__(
+        self, also_closed: Callable[[], bool], on_dropped: Callable[[object, int], None] | None = None
+    ) -> None:
         self._closed = False
         self._also_closed = also_closed
+        self._on_dropped = on_dropped
         # The loop object itself, because ids of loops are reused.
         self._loop: object = None
         self._pid = 0
@@ -57,17 +62,23 @@ class Lifetime:
         """Return if the client may be used here and now.
 
         Raises:
-            APIConnectionError: the client is closed.
+            ClientClosedError: the client is closed.
             ConfigurationError: this is not the event loop and process of the first call.
         """
         if self.closed:
-            raise APIConnectionError("the client is closed")
+            raise ClientClosedError("the client is closed", sent=False)
         if self._pid == os.getpid() and _is_task_of(self._loop):
             return
         if self._loop is None:
             self._loop, self._pid = anyio.lowlevel.current_token().native_token, os.getpid()
+            self._tell_when_dropped()
         elif trouble := self.elsewhere:
             raise ConfigurationError(trouble)
+
+    def _tell_when_dropped(self) -> None:
+        if self._on_dropped is not None:
+            # All that can make a call refers to this object. Sockets are no trouble when the interpreter exits.
+            weakref.finalize(self, self._on_dropped, self._loop, self._pid).atexit = False
 
     def running(self, scope: Scope) -> AbstractContextManager[None]:
         """Return a context manager: while it is entered, closing the client cancels the entered *scope*."""

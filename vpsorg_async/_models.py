@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import attrs
 
 from . import _decoding
-from ._checks import checked_key
+from ._action_parts import ActionData, Waiting
+from ._checks import check_flag, checked_key, is_object
 from ._decoding import EXTRA, NULLS
-from ._error_base import ConfigurationError
+from ._dialect import SERVER_DIALECT, fill_from_dialect
+from ._error_base import ConfigurationError, InvalidArgumentError
 from ._policies import NOT_GIVEN, NotGivenType, PollPolicy
-from ._server_parts import OperatingSystem, Plan, ResourceUsage, ServerStatus, StatusName, keys_only
+from ._public import publish
+from ._schemas import Described, describe
+from ._secrets import Detachable, Hidden
+from ._server_parts import (
+    OperatingSystem,
+    Plan,
+    ResourceUsage,
+    ServerRef,
+    ServerSpec,
+    ServerStatus,
+    StatusName,
+    StatusSeen,
+    keys_only,
+)
 
 
 if TYPE_CHECKING:
@@ -25,6 +40,7 @@ __all__ = [
     "Plan",
     "ResourceUsage",
     "Server",
+    "ServerId",
     "ServerRef",
     "ServerSpec",
     "ServerStatus",
@@ -33,10 +49,8 @@ __all__ = [
     "StatusSeen",
     "Timeout",
     "bind",
-    "bind_action",
     "bound_to",
     "checked_id",
-    "facts_of",
 ]
 
 StatusGoal: TypeAlias = StatusName | ServerStatus | Collection[StatusName | ServerStatus]
@@ -48,36 +62,16 @@ Timeout: TypeAlias = float | NotGivenType | None
 _DEFAULT_POLL: Final = PollPolicy()
 
 
-class Command(Protocol):
-    """The part of the client that an `Action` needs."""
-
-    async def wait(self, timeout: float | None) -> Server:
-        """Return the server when the command has taken effect, after at most *timeout* seconds."""
-        ...
-
-
-class _Detachable:
-    """Data with a handle on a client. `_handle` names the field that pickles and copies leave out."""
-
-    __slots__ = ()
-    _handle = ""
-
-    def __getstate__(self) -> dict[str, Any]:
-        names = [field.name for field in attrs.fields(type(self))]  # type: ignore[arg-type]
-        return {name: getattr(self, name) for name in names if name != self._handle}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in {**state, self._handle: None}.items():
-            object.__setattr__(self, name, value)
-
-
 @attrs.frozen(kw_only=True, getstate_setstate=False)
-class Server(_Detachable):
+class Server(Described, Detachable):
     """A server as one response of the API showed it. The object never changes; `refresh()` returns a new one.
 
     `id`, `name` and `status` are always there. Any other field is `None` if the response left it out. It is also `None`
     if its value has an unexpected shape; the original value is then in `extra`. Two servers are equal if all their data
     are equal, so two reads of a running server usually differ.
+
+    Secrets are kept apart, by their keys: a `password` and what has a key such as `root_password` or `api_token`. They
+    are in no repr, copy or pickle, and in `to_dict()` only on demand. They take no part in equality.
 
     Attributes:
         id: the server's id; a string if the API gives a `uuid`.
@@ -94,7 +88,7 @@ class Server(_Detachable):
         created_at: when it was created, in UTC.
         updated_at: when it last changed, in UTC.
         message: a message of the API about it. Only a create gives one.
-        extra: every field that the SDK does not know or cannot read. A repr shows only its keys.
+        extra: every field that the SDK does not know or cannot read, without secrets. A repr shows only its keys.
     """
 
     id: int | str
@@ -111,12 +105,14 @@ class Server(_Detachable):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     message: str | None = None
-    extra: dict[str, Any] = attrs.field(factory=dict, hash=False, repr=keys_only)
+    extra: dict[str, Any] = attrs.field(factory=dict[str, Any], hash=False, repr=keys_only)
     _nulls: tuple[str, ...] = attrs.field(default=(), init=False, eq=False, repr=False)
     # Typed as Any, so that cattrs can resolve the types of this class without the client.
     _servers: Any = attrs.field(default=None, init=False, eq=False, repr=False)
+    # The fields that held a secret, as they came.
+    _secrets: Any = attrs.field(default=None, init=False, eq=False, repr=False)
 
-    _handle = "_servers"
+    _kept_back = ("_servers", "_secrets")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Server:
@@ -125,15 +121,16 @@ class Server(_Detachable):
         The server has no client, and its methods need one: `client.servers.get(id)` returns a server with a client.
 
         Raises:
-            ValueError: *data* is not an object, or has no usable id. Other odd data do not raise.
+            InvalidArgumentError: *data* is not an object, or has no usable id. Other odd data do not raise.
         """
-        if type(data) is not dict and not isinstance(data, Mapping):
-            raise ValueError(f"no object but {_decoding.json_type(data)}")
+        if not is_object(data):
+            raise InvalidArgumentError(f"no object but {_decoding.json_type(data)}")
         values = FORM.read(data)
+        secrets = _decoding.split_secrets(values, data, FORM.places)
         if extra := values[EXTRA]:
-            _decoding.fill_from_dialect(values, FORM.places)
+            fill_from_dialect(values, FORM.places, SERVER_DIALECT)
         if values[FORM.places["id"]] is None:
-            raise ValueError("no usable id")
+            raise InvalidArgumentError("no usable id")
         for name in ("name", "status"):
             place = FORM.places[name]
             if values[place] is None:
@@ -141,22 +138,40 @@ class Server(_Detachable):
                 if name in values[NULLS]:
                     extra[name] = None
         if cls is Server:
-            return FORM.make(values)
-        server = cls(**{name: values[place] for name, place in FORM.places.items() if name != "_nulls"})
-        object.__setattr__(server, "_nulls", values[NULLS])
+            server = FORM.make(values)
+        else:
+            server = cls(**{name: values[place] for name, place in FORM.places.items() if name != "_nulls"})
+            object.__setattr__(server, "_nulls", values[NULLS])
+        if secrets:
+            object.__setattr__(server, "_secrets", Hidden(secrets))
         return server
 
-    def to_dict(self) -> dict[str, Any]:
+    @property
+    def password(self) -> str | None:
+        """The password that the response had. The vendor gives it once, in the response to a create.
+
+        It is `None` for a server that was read later, copied or pickled, and for one that was found after the response
+        to its create was lost. Reset such a password with the vendor.
+        """
+        return None if self._secrets is None else _decoding.text(self._secrets.value.get("password"))
+
+    def to_dict(self, *, secrets: bool = False) -> dict[str, Any]:
         """Return JSON-ready data in the API's own form. `Server.from_dict` of them is equal to this server.
+
+        With *secrets*, the data have the password and all other secrets of the response.
 
         A field that is `None` is null if the response had null, else it is left out. The fields of `extra` are
         included; their values are not copied. Times are ISO 8601 in UTC, with a Z.
+
+        Raises:
+            TypeError: *secrets* is neither true nor false.
         """
+        check_flag("secrets", secrets)
         data = _decoding.dump(self, FORM.names)
         for name, written in _WRITERS.items():
             if data.get(name) is not None and name not in self.extra:
                 data[name] = written(data[name])
-        return data
+        return {**data, **self._secrets.value} if secrets and self._secrets is not None else data
 
     async def refresh(self, *, timeout: Timeout = NOT_GIVEN) -> Server:
         """Return the server as it is now. This object stays as it is. See `client.servers.get`."""
@@ -208,15 +223,31 @@ class Server(_Detachable):
         fail_on: StatusGoal | NotGivenType | None = NOT_GIVEN,
         on_change: Callable[[Server], object] | None = None,
         detail: bool = True,
+        when: Callable[[Server], bool] | None = None,
+        steady: float = 0.0,
     ) -> Server:
         """Wait until the server has *status*, or one of several statuses. See `client.servers.wait_until`."""
         return await self._client().wait_until(
-            self, status=status, timeout=timeout, poll=poll, fail_on=fail_on, on_change=on_change, detail=detail
+            self,
+            status=status,
+            timeout=timeout,
+            poll=poll,
+            fail_on=fail_on,
+            on_change=on_change,
+            detail=detail,
+            when=when,
+            steady=steady,
         )
 
-    async def wait_until_deleted(self, *, timeout: float | None = 900.0) -> None:
+    async def wait_until_deleted(self, *, timeout: float | None = 900.0, poll: PollPolicy = _DEFAULT_POLL) -> None:
         """Wait until the API no longer knows the server. See `client.servers.wait_until_deleted`."""
-        await self._client().wait_until_deleted(self, timeout=timeout)
+        await self._client().wait_until_deleted(self, timeout=timeout, poll=poll)
+
+    async def wait_until_reachable(
+        self, *, port: int = 22, timeout: float | None = 300.0, poll: PollPolicy = _DEFAULT_POLL
+    ) -> Server:
+        """Wait until a TCP connection can be opened to it. See `client.servers.wait_until_reachable`."""
+        return await self._client().wait_until_reachable(self, port=port, timeout=timeout, poll=poll)
 
     def _client(self) -> Servers:
         servers: Servers | None = self._servers
@@ -257,82 +288,73 @@ _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
-class ServerRef:
-    """The server that an action is about, as the response to the command named it.
-
-    Attributes:
-        id: the server's id.
-        name: its name, or `""`.
-        status: its status when the API accepted the command: in most cases the transition that the command began.
-    """
-
-    id: int | str
-    name: str
-    status: ServerStatus | str
-
-
-@attrs.frozen(kw_only=True)
-class ServerSpec:
-    """The arguments of `client.servers.create`, for a server that a fleet creates.
-
-    Attributes:
-        name: the server's name: letters, digits and hyphens.
-        plan_id: the id of the plan.
-        os_id: the id of the operating system.
-        location: the code of the datacenter, such as `"us-west"`.
-        hostname: a fully qualified domain name, or `None`.
-        ssh_key_id: the id of an SSH key to install, or `None`.
-        backups_enabled: whether the server is backed up automatically.
-    """
-
-    name: str
-    plan_id: int | str
-    os_id: int | str
-    location: str
-    hostname: str | None = None
-    ssh_key_id: int | str | None = None
-    backups_enabled: bool = False
-
-
-@attrs.frozen
-class StatusSeen:
-    """A status, and when it was first seen, in seconds on the client's clock."""
-
-    status: str
-    at: float
-
-
 @attrs.frozen(kw_only=True, getstate_setstate=False)
-class Action(_Detachable):
+class Action(ActionData):
     """A command that the API has accepted but may not have finished. `await action.wait()` waits for it.
 
+    `to_dict`, `from_dict` and `client.servers.bind` carry the wait into another process; a pickle does the same.
+
     Attributes:
+        name: the command: `"start"`, `"stop"` or `"reboot"`.
         status: `"success"`.
         message: a message of the API, such as `"Server is starting"`.
         server: the server that the command is about.
     """
 
-    status: str
-    message: str
-    server: ServerRef
-    _command: Command | None = attrs.field(default=None, init=False, eq=False, repr=False)
-
-    _handle = "_command"
-
-    async def wait(self, timeout: float | None = 900.0) -> Server:
+    async def wait(
+        self,
+        timeout: float | None = 900.0,
+        *,
+        poll: PollPolicy = _DEFAULT_POLL,
+        on_change: Callable[[Server], object] | None = None,
+        detail: bool = True,
+        when: Callable[[Server], bool] | None = None,
+        steady: float = 0.0,
+    ) -> Server:
         """Wait until the command has really taken effect, and return the server.
 
+        The arguments are those of `client.servers.wait_until`. *timeout* is in seconds: 0 polls once, `None` waits
+        without end.
+
         Raises:
-            WaitError: the command had no effect within *timeout* seconds, the server ended in another status, or it is
-                gone.
+            WaitTimeoutError: the time passed before the command had its effect, or before *when* was true for *steady*
+                seconds.
+            UnexpectedStatusError: the server ended in another status.
+            ServerGoneError: the server does not exist, or no longer exists.
+            WaitFailedError: polls have failed for too long, by `poll.failures` and `poll.outage`.
             ConfigurationError: this action is a copy without a client.
+
+        Cancellation: ends at once, and nothing is left running.
         """
         if self._command is None:
             raise ConfigurationError(
-                f"this Action is a copy without a client: use client.servers.wait_until({self.server.id!r}, status=...)"
+                "this Action is a copy without a client: use client.servers.bind(action), then action.wait()"
             )
-        return await self._command.wait(timeout)
+        command: Waiting = self._command
+        server: Server = await command.wait(
+            timeout=timeout, poll=poll, on_change=on_change, detail=detail, when=when, steady=steady
+        )
+        return server
+
+
+describe(Server, write=Server.to_dict, read=Server.from_dict)
+describe(
+    Action,
+    write=Action.to_dict,
+    read=Action.from_dict,
+    fields={
+        "version": int,
+        "name": str,
+        "status": str,
+        "message": str,
+        "server": ServerRef,
+        "command": dict[str, Any] | None,
+    },
+    required=("version", "name", "status", "message", "server", "command"),
+)
+
+ServerId: TypeAlias = int | str | Server
+"""A server by its id, or a `Server`."""
 
 
 def checked_id(server_id: object) -> int | str:
@@ -340,33 +362,21 @@ def checked_id(server_id: object) -> int | str:
 
     Raises:
         TypeError: *server_id* is none of these.
-        ValueError: the id cannot be one part of a path.
+        InvalidArgumentError: the id cannot be one part of a path.
     """
     return checked_key(server_id.id if isinstance(server_id, Server) else server_id)
 
+
+AnyServer = TypeVar("AnyServer", bound=Server)
 
 # Takes half of the time of `object.__setattr__`.
 _set_handle: Final = Server._servers.__set__  # noqa: SLF001 - of our own class
 
 
-def bind(server: Server, servers: Servers) -> Server:
+def bind(server: AnyServer, servers: object) -> AnyServer:
     """Give *server* a handle on *servers*, and return it."""
     _set_handle(server, servers)
     return server
-
-
-def facts_of(server: Server, *, but: Collection[str]) -> dict[str, Any]:
-    """Return every field that a response gave of *server* as one flat dict, null or not, without the fields *but*."""
-    facts: dict[str, Any] = {}
-    for name in {*FORM.names}.difference(but):
-        value = getattr(server, name)
-        if name in _WRITERS and attrs.has(type(value)):
-            facts[name] = "given"
-            facts.update({f"{name}.{key}": inner for key, inner in _decoding.dump_nested(value).items()})
-        elif value is not None or name in server._nulls:  # noqa: SLF001 - of our own class
-            facts[name] = value
-    facts.update({f"extra.{name}": value for name, value in server.extra.items()})
-    return facts
 
 
 def bound_to(server: Server) -> Servers | None:
@@ -375,7 +385,4 @@ def bound_to(server: Server) -> Servers | None:
     return servers
 
 
-def bind_action(action: Action, command: Command) -> Action:
-    """Give *action* the *command* that it waits for, and return it."""
-    object.__setattr__(action, "_command", command)
-    return action
+publish(Server, Action)

@@ -5,25 +5,25 @@ from __future__ import annotations
 import itertools
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import anyio
 
+from ._cancellation import is_foreign_cancel
+from ._clock import Clock
 from ._endpoints import LIST_PATH, list_page
-from ._errors import APITimeoutError, BadRequestError, NotFoundError, ResponseError
+from ._errors import APIConnectionError, APITimeoutError, BadRequestError, NotFoundError, ResponseError
 from ._events import logger
-from ._page_plan import LIST_REQUEST, ListPass, PageRead, unusable
+from ._models import Server
+from ._page_plan import LIST_REQUEST, Choice, ListPass, PageRead, query_of, unusable
 from ._polling.entry import Size
+from ._public import publish
 from ._request import codec
+from ._request.call import CallOptions
+from ._request.requester import Requester
+from ._unawaited import Unawaited
 
-
-if TYPE_CHECKING:
-    from ._clock import Clock
-    from ._models import Server
-    from ._request.call import CallOptions
-    from ._request.requester import Requester
 
 PAGE_SIZE = 100
 """The number of servers asked for at a time. The vendor's API gives no more (measured)."""
@@ -31,8 +31,11 @@ PAGE_SIZE = 100
 MOST_PASSES = 3
 """A list that changes while it is read is read at most so many times (assumed)."""
 
-Known: TypeAlias = Callable[[Any], "Server | None"]
-"""Returns the server for an item of a page that was read before and has not changed, else `None`."""
+Choose: TypeAlias = Callable[[Sequence[Any]], Choice | None]
+"""Chooses by the items of a page, as they came, which of them to read. `None` is all."""
+
+Skips: TypeAlias = bool | Callable[[Any], bool]
+"""Whether malformed items are left out, or a function that tells it of such an item."""
 
 
 class Pager:
@@ -40,11 +43,12 @@ class Pager:
 
     def __init__(self, requester: Requester, clock: Clock) -> None:
         self._requester = requester
+        self.check: Callable[[], None] = requester.check
         self.clock = clock
         self._sized = True
         # The size of the list without a filter, as last seen.
         self.size: Size | None = None
-        self._path = requester.http.base_url.path.rstrip("/") + LIST_PATH.rstrip("/")
+        self._base_path = requester.http.base_url.path
 
     async def fetch(
         self,
@@ -52,47 +56,41 @@ class Pager:
         options: CallOptions,
         *,
         first: int,
-        skip_invalid: bool,
-        known: Known | None = None,
+        skip_invalid: Skips,
+        choose: Choose | None = None,
     ) -> PageRead:
         """Return the page of *query*. Its first item has the number *first* in the whole list."""
-        began = self.clock.now()
         result = await self._requester.send(list_page(query), options)
         page = result.value
+        choice = None if choose is None else choose(page.items)
+        wanted, others = (None, ()) if choice is None else (choice.wanted, choice.others)
         try:
-            servers = codec.servers(page, first=first, skip_invalid=skip_invalid, on_skipped=_warn, known=known)
+            servers = codec.servers(page, first=first, skip_invalid=skip_invalid, on_skipped=_warn, wanted=wanted)
         except ResponseError as error:
             raise unusable(str(error)) from None
-        return PageRead(servers, len(page.items), page.count, page.next, began, self.clock.now(), result.date)
+        ended = self.clock.now()
+        return PageRead(
+            servers, len(page.items), page.count, page.next, result.began, ended, result.date, result.cached, others
+        )
 
     async def fetch_first(
-        self, query: Mapping[str, str], options: CallOptions, *, skip_invalid: bool, known: Known | None = None
+        self, query: Mapping[str, str], options: CallOptions, *, skip_invalid: Skips, choose: Choose | None = None
     ) -> tuple[dict[str, str], PageRead]:
         """Return the first page, and the query that the API accepted for it."""
         if self._sized:
             sized = {"page_size": str(PAGE_SIZE), **query}
             try:
-                return sized, await self.fetch(sized, options, first=0, skip_invalid=skip_invalid, known=known)
+                return sized, await self.fetch(sized, options, first=0, skip_invalid=skip_invalid, choose=choose)
             except (BadRequestError, NotFoundError):
                 pass
         plain = dict(query)
-        page = await self.fetch(plain, options, first=0, skip_invalid=skip_invalid, known=known)
+        page = await self.fetch(plain, options, first=0, skip_invalid=skip_invalid, choose=choose)
         self._sized = False
         return plain, page
 
     def query_of(self, link: str) -> dict[str, str] | None:
-        """Return the query of a page's `next` link, or `None` if the link leaves the list.
-
-        The client never goes to the link's origin. A proxy may have changed its scheme, host and path prefix.
-        """
-        try:
-            parts = urlsplit(link)
-            query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        except ValueError:
-            return None
-        path = parts.path.rstrip("/") if parts.path or parts.netloc else self._path
-        ours = path.endswith(LIST_PATH.rstrip("/")) and (path.endswith(self._path) or self._path.endswith(path))
-        return query if query and ours else None
+        """Return the query of a page's `next` link, or `None` if the link leaves the list."""
+        return query_of(link, base_path=self._base_path, path=LIST_PATH)
 
 
 class Listing(AsyncIterator["Server"]):
@@ -100,6 +98,10 @@ class Listing(AsyncIterator["Server"]):
 
     A list that shrinks or grows while it is read moves servers between pages. Such a list is read again, and the
     servers that were missed come last. The listing makes no request while nobody awaits it.
+
+    Attributes:
+        options: those of the requests from now on.
+        first_page: the first page of the pass that is being read.
     """
 
     def __init__(
@@ -108,20 +110,20 @@ class Listing(AsyncIterator["Server"]):
         query: Mapping[str, str],
         options: CallOptions,
         *,
-        skip_invalid: bool = False,
+        skip_invalid: Skips = False,
         keep: Callable[[Server], bool] | None = None,
         on_page: Callable[[PageRead], None] | None = None,
         passes: int = MOST_PASSES,
-        known: Known | None = None,
+        choose: Choose | None = None,
     ) -> None:
         self._pager = pager
         self._query = query
-        self._options = options
+        self.options = options
         self._skip_invalid = skip_invalid
         self._keep = keep
         self._on_page = on_page
         self._most_passes = passes
-        self._known = known
+        self._choose = choose
         self._ready: deque[Server] = deque()
         # The error of a page that was requested ahead. It is raised after the servers before that page were given.
         self._failure: Exception | None = None
@@ -130,6 +132,7 @@ class Listing(AsyncIterator["Server"]):
         self._current: ListPass | None = None
         self._previous: ListPass | None = None
         self._passes = 0
+        self._pages_read = 0
         self._ended = False
         self.first_page: PageRead | None = None
 
@@ -143,13 +146,18 @@ class Listing(AsyncIterator["Server"]):
 
         Cancellation: requests of pages are abandoned. The pages that have come are kept.
         """
-        if not self._ready and not await self._fetch_more():
-            raise StopAsyncIteration
+        while not self._ready:
+            if not await self.read_on():
+                raise StopAsyncIteration
         return self._ready.popleft()
 
-    async def _fetch_more(self) -> bool:
-        """Return whether servers are ready. If not, all were given."""
-        while not self._ready:
+    async def read_on(self) -> bool:
+        """Read the next pages, which are requested together. Return `False` if all were read before.
+
+        Cancellation: requests of pages are abandoned. The pages that have come are kept.
+        """
+        before = self._pages_read
+        while self._pages_read == before:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure
@@ -158,33 +166,26 @@ class Listing(AsyncIterator["Server"]):
             await self._advance()
         return True
 
-    async def read_more(self) -> list[Server]:
-        """Return the servers of the next pages that are requested together; none at the end.
-
-        Cancellation: requests of pages are abandoned. The pages that have come are kept.
-        """
-        await self._fetch_more()
-        servers = [*self._ready]
-        self._ready.clear()
-        return servers
-
     async def read_all(self, *, within: float | None = None) -> list[Server]:
         """Return all servers, in the API's order.
 
         Raises:
             APITimeoutError: all pages together took longer than *within* seconds.
         """
+        # Before a scope is made, which a forked child cannot have: its loop is still the parent's.
+        self._pager.check()
         with self._pager.clock.move_on_after(within):
-            servers: list[Server] = []
-            while some := await self.read_more():
-                servers += some
-            last = self._current
+            while await self.read_on():
+                pass
+            servers, last = [*self._ready], self._current
             if last is None or self._previous is None:
                 return servers
             missing = [] if last.consistent else [server for server in servers if str(server.id) not in last.ids]
             return [server for server in (*last.servers, *missing) if self._keep is None or self._keep(server)]
         raise APITimeoutError(
-            f"{LIST_REQUEST}: not all pages could be read within {within:g} s", request_summary=LIST_REQUEST
+            f"{LIST_REQUEST}: not all pages could be read within {within:g} s",
+            sent=False,
+            request_summary=LIST_REQUEST,
         )
 
     async def _advance(self) -> None:
@@ -206,7 +207,7 @@ class Listing(AsyncIterator["Server"]):
 
     async def _begin_pass(self) -> None:
         query, page = await self._pager.fetch_first(
-            self._query, self._options, skip_invalid=self._skip_invalid, known=self._known
+            self._query, self.options, skip_invalid=self._skip_invalid, choose=self._choose
         )
         current = ListPass(query, self._pager.query_of)
         self._previous, self._current = self._current, current
@@ -253,21 +254,31 @@ class Listing(AsyncIterator["Server"]):
             try:
                 pages[index] = await self._pager.fetch(
                     queries[index],
-                    self._options,
+                    self.options,
                     first=first,
                     skip_invalid=self._skip_invalid,
-                    known=self._known,
+                    choose=self._choose,
                 )
             except NotFoundError:
                 pages[index] = None
             except Exception as error:  # noqa: BLE001 - a user's hook may raise anything; raised when its page is due
                 pages[index] = error
+            except BaseException as error:
+                if not is_foreign_cancel(error):
+                    raise
+                # The task group would take it for a cancel of all pages, and the list would end here.
+                pages[index] = APIConnectionError(
+                    f"{LIST_REQUEST}: the token's callable or a hook awaited something that was cancelled",
+                    sent=False,
+                    request_summary=LIST_REQUEST,
+                )
 
         async with anyio.create_task_group() as group:
             for index in range(len(queries)):
                 group.start_soon(fetch, index)
 
     def _hand_out(self, page: PageRead, fresh: list[Server]) -> None:
+        self._pages_read += 1
         if self._on_page is not None:
             self._on_page(page)
         if self._given:
@@ -288,27 +299,39 @@ def _size_of(first: PageRead) -> Size:
     return Size(total=max(first.count or 0, first.length + 1), page=max(first.length, 1))
 
 
-class ServerList:
-    """The servers of a query: await it for all of them, or iterate it with `async for`. Each use lists anew."""
+class ServerList(Unawaited):
+    """The servers of a query: await it for all of them, or iterate it with `async for`. Each use lists anew.
+
+    A list that is never awaited or iterated gives a `RuntimeWarning`, as it requests nothing.
+    """
 
     def __init__(self, walk: Callable[[], Listing]) -> None:
         self._walk = walk
+        self._not_yet("a list of servers", "await it, or iterate it with 'async for'")
+
+    def __repr__(self) -> str:
+        return f"<ServerList: {self._advice}>"
 
     def __aiter__(self) -> Listing:
+        self._begin()
         return self._walk()
 
     def __await__(self) -> Generator[Any, None, list[Server]]:
         return self.all().__await__()
 
-    async def all(self) -> list[Server]:
-        """Return all servers, in the API's order.
+    def all(self) -> Coroutine[Any, Any, list[Server]]:
+        """Return the coroutine that returns all servers, in the API's order.
 
         Raises:
             ResponseError: an item has no usable id, or the pages do not end.
             VPSError: a page failed, as any call may.
         """
-        return await self._walk().read_all()
+        self._begin()
+        return self._walk().read_all()
 
 
 def _warn(text: str) -> None:
     logger.warning("%s: left out %s", LIST_REQUEST, text)
+
+
+publish(ServerList)

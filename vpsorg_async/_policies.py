@@ -9,6 +9,8 @@ from typing import Final, Literal
 import attrs
 
 from ._checks import check_at_least, check_whole
+from ._error_base import InvalidArgumentError
+from ._public import publish
 
 
 class NotGiven(enum.Enum):
@@ -58,15 +60,44 @@ class RetryPolicy:
         return cls(attempts=1)
 
 
+SHORTEST_INTERVAL = 0.1
+"""Seconds between two polls of one wait: 10 polls a second are more than any server's status needs (assumed)."""
+
+
+def check_outage(failures: int | None, outage: float) -> None:
+    """Return if so many failed polls in a row, and so many seconds of them, can end a wait or a watch.
+
+    Raises:
+        TypeError: one is not a number.
+        InvalidArgumentError: one is too small, or not finite.
+    """
+    if failures is not None:
+        check_at_least(1, "failures", failures)
+        check_whole("failures", failures)
+    check_at_least(0, "outage", outage)
+
+
 @attrs.frozen(kw_only=True)
 class PollPolicy:
-    """How often a wait polls its server, and how many failed polls end it.
+    """How often a wait polls its server, and how long polls may fail before it gives up.
+
+    A wait gives up when at least `failures` polls in a row have failed, and the last of them began at least `outage`
+    seconds after the first. The next poll is the retry, so there is no other. It comes 1, 2, 4, 8 and then 15 seconds
+    after a failed one, or after the usual time if that is longer.
+
+    All waits of a client share their polls. A few are polled as often as their policies say, up to two requests a
+    second in all. More than that are polled less often, but no less than every `maximum` seconds. Once the client has
+    seen some commands end, a few waits for a command are polled every `maximum` seconds while it is unlikely to end,
+    and twice as often while it is likely to, unless another `minimum` or `slope` was given.
 
     Attributes:
-        minimum: the shortest time between two polls, in seconds.
-        maximum: the longest time between two polls, in seconds.
+        minimum: the shortest time between two polls, in seconds. 0.1 or more.
+        maximum: the longest time between two polls that succeed, in seconds. Only a limit of the API makes it longer,
+            up to 15.
         slope: the next poll comes after this share of the time already waited.
-        failures: this number of failed polls in a row ends the wait with the last error.
+        failures: the number of failed polls in a row that may end the wait. `None`: they never end it.
+        outage: the number of seconds for which polls have to fail before they end the wait. 0: the number of failed
+            polls alone decides.
         grace: a number of seconds. For so long after a create, a 404 does not prove that the server is gone; for so
             long after a reboot, `active` alone does not prove that the server has restarted.
     """
@@ -74,19 +105,23 @@ class PollPolicy:
     minimum: float = 1.0
     maximum: float = 5.0
     slope: float = 0.1
-    failures: int = 5
+    failures: int | None = 5
+    outage: float = 60.0
     grace: float = 15.0
 
     def __attrs_post_init__(self) -> None:
-        for name in ("minimum", "maximum", "slope", "grace"):
+        check_at_least(SHORTEST_INTERVAL, "minimum", self.minimum)
+        for name in ("maximum", "slope", "grace"):
             check_at_least(0, name, getattr(self, name))
-        check_at_least(1, "failures", self.failures)
-        check_whole("failures", self.failures)
+        check_outage(self.failures, self.outage)
         if self.minimum > self.maximum:
-            raise ValueError(f"minimum={self.minimum:g} is more than maximum={self.maximum:g}: give minimum <= maximum")
-        if self.maximum <= 0:
-            raise ValueError("maximum=0 would poll without a pause: give more than 0 seconds")
+            raise InvalidArgumentError(
+                f"minimum={self.minimum:g} is more than maximum={self.maximum:g}: give minimum <= maximum"
+            )
 
     def interval(self, waited: float) -> float:
         """Return the seconds from one poll to the next, *waited* seconds after the wait began."""
         return min(self.maximum, max(self.minimum, self.slope * waited))
+
+
+publish(PollPolicy, RetryPolicy)

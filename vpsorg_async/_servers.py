@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-import copy
-
-from typing import TYPE_CHECKING, TypeAlias
-
-import attrs
+from collections.abc import Callable, Mapping
+from typing import Any, overload
 
 from . import _endpoints
-from ._checks import checked_seconds, checked_statuses
-from ._models import (
-    Action,
-    Server,
-    ServerSpec,
-    StatusGoal,
-    Timeout,
-    bind,
-    bind_action,
-    bound_to,
-    checked_id,
-)
+from ._checks import check_flag, checked_statuses, plain_text
+from ._decoding import member
+from ._errors import AmbiguousNameError
+from ._models import Action, Server, ServerId, ServerSpec, StatusGoal, Timeout, bind, checked_id
+from ._page_plan import LIST_REQUEST, PageRead, filter_of
 from ._pagination import Listing, ServerList
-from ._policies import NOT_GIVEN, NotGivenType, PollPolicy
-from ._polling.goals import GONE, checked_goal, goal_of
+from ._policies import NOT_GIVEN, NotGivenType
 from ._polling.lifecycle import LASTING, Observation
-from ._polling.waiting import checked_on_change
-from ._polling.watching import ServerWatch, checked_interval, checked_keys
+from ._public import publish
+from ._request.call import CallOptions
+from ._server_waits import ServerWaits
 
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from ._context import Context
-    from ._page_plan import PageRead
-    from ._polling.command_log import Change
-    from ._polling.waiting import OnChange
-    from ._request.call import CallOptions
-
-ServerId: TypeAlias = int | str | Server
-"""A server by its id, or a `Server`."""
-
-WAIT_SECONDS = 900.0
-"""The default timeout of a wait, in seconds: three times the longest documented provisioning."""
-
-
-def call_timeout(servers: Servers, left: float | None) -> float | None:
-    """Return the seconds for a call that is part of something with *left* seconds left."""
-    own = servers._options.timeout  # noqa: SLF001 - the same module
-    return left if own is None else own if left is None else min(own, left)
-
-
-class Servers:
+class Servers(ServerWaits):
     """The account's servers. Every method takes `timeout`: the seconds that the call may take in all."""
-
-    def __init__(self, parts: Context, options: CallOptions) -> None:
-        self._context = parts
-        self._options = options
 
     def list(
         self,
@@ -69,27 +33,31 @@ class Servers:
         """List the servers of the account, from all pages.
 
         Await the result for a `list[Server]` in the API's order, or iterate it with `async for`. *timeout* is for each
-        page. With *skip_invalid*, items without a usable id are left out and logged.
+        page. With *skip_invalid*, items without a usable id are left out and logged. Both filters are checked again:
+        an API or a proxy that ignores one does not add servers. Servers with the status `deleted` are left out.
 
         Raises:
-            ValueError: *status* is not one of the seven statuses.
+            InvalidArgumentError: *status* is not one of the seven statuses.
             ResponseError: an item has no usable id, or the pages do not end.
 
         Source: VPS.org API documentation, 'List servers'.
         """
         options = self._with(timeout)
+        check_flag("skip_invalid", skip_invalid)
         wanted = None if status is None else checked_statuses("status", status)
         if location is not None and not isinstance(location, str):
             raise TypeError(f"location must be a datacenter code such as 'us-west', not {location!r}")
-        query = {} if location is None else {"location": location}
+        query = {} if location is None else {"location": plain_text(location)}
         # The API filters by one of these statuses. Its behaviour with other filters is not documented.
         if wanted is not None and len(wanted) == 1 and wanted <= LASTING:
             query["status"] = next(iter(wanted))
-        keep = None if wanted is None else lambda server: server.status in wanted
+        keep = filter_of(wanted, location)
         return ServerList(lambda: self._listing(query, options, skip_invalid=skip_invalid, keep=keep))
 
     async def get(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Server:
         """Return one server in detail.
+
+        A server with the status `deleted` is returned as the API shows it.
 
         Raises:
             NotFoundError: the server does not exist.
@@ -97,30 +65,45 @@ class Servers:
         Source: VPS.org API documentation, 'Get server details'.
         """
         key = checked_id(server_id)
-        began = self._context.clock.now()
         result = await self._context.requester.send(_endpoints.get(key), self._with(timeout))
         self._context.command_log.admit(
-            key, Observation(began=began, ended=self._context.clock.now(), server=result.value)
+            key, Observation(began=result.began, ended=self._context.clock.now(), server=result.value, date=result.date)
         )
         return bind(result.value, self)
 
     async def get_by_name(self, name: str, *, timeout: Timeout = NOT_GIVEN) -> Server | None:
         """Return the server of that name as a list shows it, or `None`. *timeout* is for all pages together.
 
+        Malformed items of the list that have another name, or none, are passed over.
+
         Raises:
-            ValueError: several servers have the name. The message has their ids.
+            AmbiguousNameError: several servers have the name. `ids` has their ids.
+            ResponseError: an item of that name has no usable id.
         """
         if not isinstance(name, str):
             raise TypeError(f"name must be a str, not {name!r}")
         options = self._with(timeout)
-        servers = await self._listing({}, options).read_all(within=options.timeout)
-        found = [server for server in servers if server.name == name]
+        fits = filter_of(None, None)
+        listing = self._listing(
+            {},
+            options,
+            skip_invalid=lambda item: bool(member(item, "name") != name),
+            keep=lambda server: server.name == name and fits(server),
+        )
+        found = await listing.read_all(within=options.timeout)
         if len(found) > 1:
-            raise ValueError(
-                f"{len(found)} servers are named {name!r}: {', '.join(str(server.id) for server in found)}"
+            ids = [server.id for server in found]
+            raise AmbiguousNameError(
+                f"{len(found)} servers are named {name!r}: {', '.join(map(str, ids))}",
+                ids=ids,
+                request_summary=LIST_REQUEST,
             )
         return found[0] if found else None
 
+    @overload
+    async def create(self, spec: ServerSpec, *, timeout: Timeout = NOT_GIVEN) -> Server: ...
+
+    @overload
     async def create(
         self,
         *,
@@ -132,14 +115,29 @@ class Servers:
         ssh_key_id: int | str | None = None,
         backups_enabled: bool = False,
         timeout: Timeout = NOT_GIVEN,
+    ) -> Server: ...
+
+    async def create(
+        self,
+        spec: ServerSpec | NotGivenType = NOT_GIVEN,
+        *,
+        name: str | NotGivenType = NOT_GIVEN,
+        plan_id: int | str | NotGivenType = NOT_GIVEN,
+        os_id: int | str | NotGivenType = NOT_GIVEN,
+        location: str | NotGivenType = NOT_GIVEN,
+        hostname: str | None = None,
+        ssh_key_id: int | str | None = None,
+        backups_enabled: bool = False,
+        timeout: Timeout = NOT_GIVEN,
     ) -> Server:
-        """Create a server. It is then `provisioning` for 2 to 5 minutes.
+        """Create a server, of a `ServerSpec` or of its fields. It is then `provisioning` for 2 to 5 minutes.
 
         Raises:
             OutcomeUnknownError: the response was lost, and no listing proves what became of the create.
             BadRequestError: the API refuses the arguments. `fields` says which.
             InsufficientCreditsError: the account cannot pay for the server.
-            ValueError: *name* has a character that names may not have. Nothing was sent.
+            InvalidArgumentError: *name* has a character that names may not have. Nothing was sent.
+            TypeError: both a spec and fields are given, or a field is missing. Nothing was sent.
 
         Cancellation: ends at once. The API may create the server all the same: `create.abandoned` is logged.
 
@@ -147,15 +145,16 @@ class Servers:
 
         Source: VPS.org API documentation, 'Create server'.
         """
-        spec = ServerSpec(
-            name=name,
-            plan_id=plan_id,
-            os_id=os_id,
-            location=location,
-            hostname=hostname,
-            ssh_key_id=ssh_key_id,
-            backups_enabled=backups_enabled,
-        )
+        fields = {
+            "name": name,
+            "plan_id": plan_id,
+            "os_id": os_id,
+            "location": location,
+            "hostname": hostname,
+            "ssh_key_id": ssh_key_id,
+            "backups_enabled": backups_enabled,
+        }
+        spec = _endpoints.spec_of(spec, fields)
         return await self._context.commands.create(spec, self._with(timeout), lambda server: bind(server, self))
 
     async def replace(
@@ -229,7 +228,7 @@ class Servers:
         Source: VPS.org API documentation, 'Start server'.
         """
         done, change = await self._context.commands.command(checked_id(server_id), "start", self._with(timeout))
-        return bind_action(done, _Pending(self, "start", change))
+        return self._pending(done, "start", change)
 
     async def stop(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
         """Stop a running server. `await action.wait()` waits until it is stopped.
@@ -243,7 +242,7 @@ class Servers:
         Source: VPS.org API documentation, 'Stop server'.
         """
         done, change = await self._context.commands.command(checked_id(server_id), "stop", self._with(timeout))
-        return bind_action(done, _Pending(self, "stop", change))
+        return self._pending(done, "stop", change)
 
     async def reboot(self, server_id: ServerId, *, timeout: Timeout = NOT_GIVEN) -> Action:
         """Reboot a running server. `await action.wait()` waits until it has restarted.
@@ -258,103 +257,14 @@ class Servers:
         Source: VPS.org API documentation, 'Reboot server'.
         """
         done, change = await self._context.commands.command(checked_id(server_id), "reboot", self._with(timeout))
-        return bind_action(done, _Pending(self, "reboot", change))
-
-    async def wait_until(
-        self,
-        server_id: ServerId,
-        *,
-        status: StatusGoal,
-        timeout: float | None = WAIT_SECONDS,
-        poll: PollPolicy = PollPolicy(),
-        fail_on: StatusGoal | NotGivenType | None = NOT_GIVEN,
-        on_change: OnChange | None = None,
-        detail: bool = True,
-    ) -> Server:
-        """Wait until a server has *status*, or one of several statuses, and return the server.
-
-        After a command of this client, the status from before the command does not count.
-
-        Args:
-            server_id: the server.
-            status: the goal: a status, or several of which any one will do.
-            timeout: seconds; 0 polls once, `None` waits without end.
-            poll: how often the wait polls.
-            fail_on: a status, or several, that end the wait early. By default `suspended`, unless that is the goal.
-            on_change: a plain or async function. It is called with the server for every status that is seen, the first
-                one included, in the task of the wait. An error that it raises ends the wait.
-            detail: whether the server is to be as complete as `get` returns it.
-
-        Raises:
-            WaitTimeoutError: the time passed. The message has the last status, and how long it has lasted.
-            UnexpectedStatusError: the server cannot reach the goal any more.
-            ServerGoneError: the server does not exist, or no longer exists.
-            AuthenticationError, PermissionDeniedError: the API refuses the token. The wait ends at once.
-            VPSError: `poll.failures` polls in a row failed. It is the last error.
-
-        Cancellation: ends at once, and nothing is left running.
-        """
-        goal, on_change = checked_goal(status, fail_on, poll), checked_on_change(on_change)
-        key = checked_id(server_id)
-        change = self._context.command_log.pending(key)
-        wait = self._context.waits.make(
-            key, goal, timeout, poll=poll, change=change, on_change=on_change, detail=detail
-        )
-        return self._seen(await wait.run())
-
-    async def wait_until_deleted(self, server_id: ServerId, *, timeout: float | None = WAIT_SECONDS) -> None:
-        """Wait until the API says that the server does not exist.
-
-        Raises:
-            WaitTimeoutError: the time passed.
-
-        Cancellation: ends at once, and nothing is left running.
-        """
-        await self._context.waits.make(checked_id(server_id), GONE, timeout).run()
-
-    def watch(self, server_ids: Iterable[ServerId] | None = None, *, interval: float = 5.0) -> ServerWatch:
-        """Watch all servers, or those given: `async for change in client.servers.watch():` yields each `ServerChange`.
-
-        First, every server is yielded as appeared. While a change is awaited, the client polls every *interval*
-        seconds, once for all its watches and waits. A slow consumer gets only the latest state of each server. Unknown
-        ids are ignored.
-
-        Raises, from the iteration:
-            AuthenticationError, PermissionDeniedError: the API refuses the token. The iteration ends at once.
-            APIConnectionError: the client is closed.
-            VPSError: five polls in a row failed. It is the last error.
-
-        Cancellation: ends at once, and nothing is left running. The same holds after `break`.
-        """
-        parts = self._context
-        return ServerWatch(
-            None if server_ids is None else checked_keys(server_ids),
-            checked_interval(interval),
-            coordinator=parts.coordinator,
-            clock=parts.clock,
-            lifetime=parts.lifetime,
-            bind=self._seen,
-        )
-
-    async def _wait_for(self, name: str, change: Change, timeout: float | None, *, detail: bool = True) -> Server:
-        """Wait until *change*, the command *name* of this client, has taken effect and is over."""
-        pending = None if change.shown else change
-        wait = self._context.waits.make(change.server_id, goal_of(name), timeout, change=pending, detail=detail)
-        return self._seen(await wait.run())
-
-    def _seen(self, server: Server | None) -> Server:
-        assert server is not None
-        if bound_to(server) not in (None, self):
-            # Other waits may return the same object, and belong to another view of the client.
-            server = copy.copy(server)
-        return bind(server, self)
+        return self._pending(done, "reboot", change)
 
     def _listing(
         self,
         query: Mapping[str, str],
         options: CallOptions,
         *,
-        skip_invalid: bool = False,
+        skip_invalid: bool | Callable[[Any], bool] = False,
         keep: Callable[[Server], bool] | None = None,
     ) -> Listing:
         return Listing(
@@ -366,19 +276,5 @@ class Servers:
             bind(server, self)
         self._context.command_log.admit_listed(page.servers, page.began, page.ended)
 
-    def _with(self, timeout: Timeout) -> CallOptions:
-        if timeout is NOT_GIVEN:
-            return self._options
-        return self._options.within(checked_seconds("timeout", timeout))
 
-
-@attrs.frozen(eq=False, repr=False)
-class _Pending:
-    """The command that an `Action` waits for."""
-
-    servers: Servers
-    name: str
-    change: Change
-
-    async def wait(self, timeout: float | None) -> Server:
-        return await self.servers._wait_for(self.name, self.change, timeout)  # noqa: SLF001 - the same module
+publish(Servers)

@@ -1,40 +1,18 @@
-"""The pytest plugin: fixtures with a sandbox and a client of it.
+"""The fixtures of the pytest plugin, for a project that loads its plugins by name.
 
-pytest loads the plugin when this package is installed; nothing has to be configured. Both fixtures are synchronous.
-They work under pytest-asyncio in strict and in auto mode, under anyio's plugin on asyncio and trio, and in tests that
-are not async.
+pytest finds the plugin by itself. Where the automatic loading of plugins is turned off, the plugin is loaded by
+`-p vpsorg_async.testing` on the command line, or by `pytest_plugins = ["vpsorg_async.testing"]` in a `conftest.py`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 
-import pytest
-
-
-if TYPE_CHECKING:
-    from ._client import Client
-    from .sandbox import Sandbox
-
-
-@pytest.fixture
-def vpsorg_sandbox() -> Sandbox:
-    """Return a new `Sandbox`, the API offline, for this test alone.
-
-    To begin with servers, credits or a state of your own, define a fixture of the same name:
-    `return Sandbox(servers=3)`. `vpsorg_client` then uses that sandbox. If the packages that the sandbox needs are not
-    installed, the fixture raises an `ImportError` that names the extra.
-    """
-    # pytest loads this module in projects without the extra too, and before coverage begins to measure.
-    from .sandbox import Sandbox  # noqa: PLC0415 - as said above
-
-    return Sandbox()
+try:
+    from _vpsorg_async_pytest_plugin import vpsorg_client, vpsorg_sandbox
+except ModuleNotFoundError as _error:
+    if _error.name != "pytest":
+        raise
+    raise ModuleNotFoundError("vpsorg_async.testing needs pytest: pip install pytest", name="pytest") from _error
 
 
-@pytest.fixture
-def vpsorg_client(vpsorg_sandbox: Sandbox) -> Client:
-    """Return a `Client` of `vpsorg_sandbox`. It uses no network, and its waits take no real time.
-
-    The client belongs to the event loop of its first call. It need not be closed.
-    """
-    return vpsorg_sandbox.client()
+__all__ = ["vpsorg_client", "vpsorg_sandbox"]

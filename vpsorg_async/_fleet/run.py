@@ -6,75 +6,135 @@ import inspect
 import math
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import anyio
+import attrs
 
-from .._checks import checked_seconds
-from .._errors import APIConnectionError
+from .._cancellation import is_cancel, is_foreign_cancel, scope_cancelled
+from .._context import Context
+from .._errors import ClientClosedError
+from .._events import FLEET, next_number
+from .._polling.waits import IN_PROGRESS, Crowd
+from .._public import publish
 from .._request.call import OBSERVER
-from .arguments import checked_at_once, checked_callable, checked_tolerate
-from .item import ItemInProgress, Step
-from .report import FleetReport, Item, Ledger, Outcome, Progress
+from .._servers import Servers
+from .._unawaited import Unawaited
+from .arguments import RunOptions
+from .fleet_events import Telling, tell_item
+from .gate import Gate
+from .item import ItemInProgress
+from .ledger import Ledger
+from .outage import lacks_response
+from .report import FleetReport, Item, Outcome
+from .states import next_of
+from .steps import Work
 
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from .._context import Context
 
 T = TypeVar("T")
 
-OnOutcome: TypeAlias = Callable[[Outcome], Awaitable[object] | object]
-OnProgress: TypeAlias = Callable[[Progress], Awaitable[object] | object]
 
+@attrs.frozen(eq=False, repr=False)
+class Part:
+    """Holds what a run shares with others, if it is a part of a greater one.
 
-class RunOptions(TypedDict, total=False):
-    """The arguments of every run; see `Fleet`."""
+    Attributes:
+        gate: holds back the items of all of them while the API does not respond.
+        at_once: the number of items that are in progress together in all of them.
+    """
 
+    gate: Gate
     at_once: int
-    tolerate: float | None
-    timeout: float | None
-    on_outcome: OnOutcome | None
-    progress: OnProgress | None
 
 
-class FleetRun(AsyncIterator[Outcome]):
+class FleetRun(Unawaited, AsyncIterator[Outcome]):
     """One action on many servers. A run begins when it is awaited or entered, and only once.
 
     Await a run for its `FleetReport`. Or use `async with run as outcomes: async for outcome in outcomes:` to get each
     `Outcome` as it ends; leaving the block early cancels the items that have not ended. `report` says at any time what
     is known of every item.
+
+    A run that is never awaited or entered gives a `RuntimeWarning`, as it does nothing.
     """
 
-    def __init__(self, parts: Context, items: list[Item], step: Step, options: RunOptions) -> None:
-        if unknown := sorted(options.keys() - RunOptions.__annotations__.keys()):
-            raise TypeError(f"{unknown[0]} is no argument of a run: it takes {', '.join(RunOptions.__annotations__)}")
+    def __init__(
+        self,
+        parts: Context,
+        servers: Servers,
+        items: Sequence[Item],
+        work: Work,
+        options: RunOptions,
+        *,
+        earlier: Sequence[Outcome] = (),
+        prepare: Callable[[], Awaitable[None]] | None = None,
+        part: Part | None = None,
+    ) -> None:
         self._context = parts
-        self._step = step
-        self._at_once = checked_at_once(options.get("at_once", 20))
-        self._timeout = checked_seconds("timeout", options.get("timeout", 900.0))
-        self._on_outcome = checked_callable("on_outcome", options.get("on_outcome"))
-        self._progress = checked_callable("progress", options.get("progress"))
-        self._ledger = Ledger(items, tolerate=checked_tolerate(options.get("tolerate")))
+        self._work_of_item = work
+        self._options = options
+        # The outcomes that this run goes on from, if it does; some of them are kept.
+        self._earlier = earlier
+        # Called when the run begins; if it raises, nothing is begun.
+        self._prepare = prepare
+        kept = [
+            outcome
+            for outcome in earlier
+            if next_of(outcome.state, accepted=outcome.accepted, action=work.action) == "keep"
+        ]
+        self._ledger = Ledger(work.action, items, tolerate=options.tolerate, stop_on=options.stop_on, kept=kept)
+        if part is None:
+            gate = Gate(parts, servers._options, options.poll)  # noqa: SLF001 - a part of this library
+            part = Part(gate, min(options.at_once, len(self._ledger.items)))
+        self._gate, self._in_progress = part.gate, part.at_once
         # Outcomes that were not yet given to the iterating task.
         self._ended: deque[Outcome] = deque()
         # The error that `on_outcome` or `progress` raised.
         self._failure: Exception | None = None
         self._over = False
+        self._number = next_number()
+        # The wall clock's time at the begin, less the client's clock's: no later jump of the wall clock counts.
+        self._wall: datetime
         # These are made when the run begins.
         self._woken: anyio.Event
         self._workers: anyio.CancelScope
         self._group: anyio.abc.TaskGroup | None = None
+        self._not_yet(f"fleet {self._name}", "await it, or enter it with 'async with'")
 
     @property
     def report(self) -> FleetReport:
-        """The state of every item now: an item in progress is unknown, an item that was not begun is skipped."""
-        return self._ledger.report
+        """The state of every item now.
 
-    def __await__(self) -> Generator[Any, None, FleetReport]:
-        return self._run().__await__()
+        An item in progress is pending once the API has accepted its command, and unknown before. An item that was not
+        begun is skipped.
+        """
+        api_time = self._context.requester.api_clock.at(self._context.clock.now())
+        return attrs.evolve(self._ledger.report, arguments=self._options.kept(self._work_of_item.own), made_at=api_time)
+
+    def __repr__(self) -> str:
+        if self._group is None:
+            return f"<FleetRun {self._name}: not begun; {self._advice}>"
+        state = "over" if self._over else "running"
+        return f"<FleetRun {self._name}: {state}, {self._ledger.ended} ended; its report has them all>"
+
+    def __await__(self) -> Generator[object, None, FleetReport]:
+        return self.run().__await__()
+
+    def run(self) -> Coroutine[Any, Any, FleetReport]:
+        """Return the coroutine that does the run and returns its report, for `asyncio.create_task` and task groups.
+
+        Raises:
+            RuntimeError: the run was begun before.
+            ClientClosedError: the client is closed.
+            Exception: the error that `on_outcome` or `progress` raised.
+
+        Cancellation: the items in progress are cancelled. `report` says what is known of them.
+        """
+        # If nobody awaits the coroutine, Python itself warns about it.
+        self._begin()
+        return self._run()
 
     async def _run(self) -> FleetReport:
         async with self:
@@ -83,9 +143,13 @@ class FleetRun(AsyncIterator[Outcome]):
         return self.report
 
     async def __aenter__(self) -> Self:
+        self._begin()
         if self._group is not None:
             raise RuntimeError("a run is begun once: make another one for another go")
         self._context.lifetime.check()
+        if self._prepare is not None:
+            await self._prepare()
+        self._wall = datetime.now(UTC) - timedelta(seconds=self._context.clock.now())
         self._woken, self._workers = anyio.Event(), anyio.CancelScope()
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
@@ -114,6 +178,7 @@ class FleetRun(AsyncIterator[Outcome]):
         Cancellation: no outcome is lost.
         """
         if self._group is None:
+            self._begin()
             raise RuntimeError("enter the run first: async with run as outcomes")
         while not self._ended:
             if self._failure is not None:
@@ -124,71 +189,163 @@ class FleetRun(AsyncIterator[Outcome]):
             self._woken = anyio.Event()
         return self._ended.popleft()
 
+    @property
+    def _name(self) -> str:
+        count, action = len(self._ledger.items), self._ledger.action
+        return f"{action} of {count} {'server' if count == 1 else 'servers'}"
+
     async def _work(self) -> None:
         """Work on all items, *at_once* of them together.
 
         Cancellation: the items in progress are cancelled, and the report says what is known of them.
         """
+        FLEET.set(self._number)
         try:
-            with self._workers:
+            with self._telling(), self._workers:
                 async with anyio.create_task_group() as group:
-                    for _ in range(min(self._at_once, len(self._ledger.items))):
+                    for _ in range(self._at_once):
                         group.start_soon(self._work_through)
         finally:
             self._over = True
             self._woken.set()
 
+    def _telling(self) -> Telling:
+        events, clock = self._context.events, self._context.clock
+        return Telling(events, clock, self._number, self._ledger, self._at_once, self._workers)
+
+    @property
+    def _at_once(self) -> int:
+        return min(self._options.at_once, len(self._ledger.items))
+
     async def _work_through(self) -> None:
         """Work on one item after another while more may begin."""
         try:
-            while (index := self._next()) is not None:
-                outcome = await self._do(index)
-                self._context.events.emit("fleet.item", index=index, state=outcome.state, item=str(outcome))
+            while (item := await self._begin_next()) is not None:
+                outcome = await self._do(item)
                 self._ended.append(outcome)
                 self._woken.set()
-                await _tell(self._on_outcome, outcome)
-                await _tell(self._progress, self._ledger.progress)
+                if not self._ledger.may_begin:
+                    self._gate.wake()
+                await _tell("on_outcome", self._options.on_outcome, outcome)
+                await _tell("progress", self._options.progress, self._ledger.progress)
         except Exception as error:  # noqa: BLE001 - from a user's function; raised to the task that awaits the run
-            self._failure = self._failure or error
-            self._ledger.stop(error)
-            self._workers.cancel()
+            self._fail(error)
+        except BaseException as error:
+            # trio raises Ctrl-C in whatever task is running: it ends the run, and is no error of it.
+            if is_cancel(error) and not scope_cancelled():
+                # asyncio's task group would end the whole run for it, and say nothing.
+                self._fail(RuntimeError("a task of the run was cancelled, and not by the run: it cannot go on"))
+            raise
 
-    def _next(self) -> int | None:
+    def _fail(self, error: Exception) -> None:
+        """End the run with the error of a user's function."""
+        self._failure = self._failure or error
+        self._ledger.stop(error)
+        self._workers.cancel()
+
+    async def _begin_next(self) -> ItemInProgress | None:
+        """Begin the next item, as soon as the API responds; `None` if no further item may begin."""
+        # A function that shields itself from the cancel of the run ends its item, and no other begins.
+        if not self._ledger.may_begin or scope_cancelled():
+            return None
+        if not await self._gate.passed(self._ledger.next_item, lambda: self._ledger.may_begin):
+            assert self._gate.outage.given_up is not None
+            self._ledger.stop(self._gate.outage.given_up)
         if self._context.lifetime.closed:
-            self._ledger.stop(APIConnectionError("the client is closed"))
-        return self._ledger.begin()
+            self._ledger.stop(ClientClosedError("the client is closed", sent=False))
+        index = self._ledger.begin()
+        if index is None:
+            return None
+        item = ItemInProgress(
+            index=index,
+            item=self._ledger.items[index],
+            left=self._time_left(),
+            began_at=self._time(),
+            changes=self._work_of_item.changes,
+            earlier=self._earlier[index] if self._earlier else None,
+            carries=self._work_of_item.carries,
+        )
+        self._ledger.follow(index, item.so_far)
+        return item
 
-    async def _do(self, index: int) -> Outcome:
+    def _time_left(self) -> Callable[[], float | None]:
+        """Return a function that returns the seconds that are left of the time of an item which begins now."""
+        clock, seconds = self._context.clock, self._options.timeout
+        deadline = math.inf if seconds is None else clock.now() + seconds
+        return lambda: None if deadline == math.inf else max(0.0, deadline - clock.now())
+
+    def _time(self) -> datetime:
+        return self._wall + timedelta(seconds=self._context.clock.now())
+
+    async def _do(self, item: ItemInProgress) -> Outcome:
         """Work on one item, and note its outcome, also when it is cancelled."""
-        clock = self._context.clock
-        deadline = math.inf if self._timeout is None else clock.now() + self._timeout
-
-        def left() -> float | None:
-            return None if deadline == math.inf else max(0.0, deadline - clock.now())
-
-        progress = ItemInProgress(self._ledger.items[index], left)
         try:
-            await _tell(self._progress, self._ledger.progress)
-        except BaseException as error:
-            self._ledger.end(progress.failed(index, error))
+            await _tell("progress", self._options.progress, self._ledger.progress)
+        except BaseException:
+            self._end(item.interrupted(self._time()))
             raise
-        observed = OBSERVER.set(progress.observe)
+        observed = OBSERVER.set(item.observe)
+        crowd = Crowd(self._in_progress, prompt=self._work_of_item.calls_back)
+        in_progress = IN_PROGRESS.set(crowd)
         try:
-            await self._step(progress)
-            outcome = progress.succeeded(index)
+            await self._carry_out(item)
+            outcome = item.succeeded(self._time())
         except Exception as error:  # noqa: BLE001 - `apply` may raise anything, which is the outcome
-            outcome = progress.failed(index, error)
+            outcome = item.failed(error, self._time())
         except BaseException as error:
-            self._ledger.end(progress.failed(index, error))
-            raise
+            if not is_foreign_cancel(error):
+                self._end(item.interrupted(self._time()))
+                raise
+            outcome = item.interrupted(self._time(), "it awaited something that was cancelled, and so ended")
         finally:
             OBSERVER.reset(observed)
-        self._ledger.end(outcome)
+            IN_PROGRESS.reset(in_progress)
+            crowd.size = 0
+        self._end(outcome)
         return outcome
 
+    def _end(self, outcome: Outcome) -> None:
+        self._ledger.end(outcome)
+        tell_item(self._context.events, self._ledger.action, outcome)
 
-async def _tell(function: Callable[[T], Awaitable[object] | object] | None, value: T) -> None:
-    if function is not None:
+    async def _carry_out(self, item: ItemInProgress) -> None:
+        """Do the work of an item. After an outage, do it again where that is safe."""
+        clock, twice = self._context.clock, False
+        while True:
+            began = clock.now()
+            try:
+                await self._work_of_item.step(item)
+            except Exception as error:
+                self._gate.failed(error, began)
+                if not (lacks_response(error) and self._work_of_item.may_repeat(item)):
+                    raise
+                with clock.move_on_after(item.left()) as scope:
+                    recovered = await self._gate.recovered(item.item)
+                # Without a proof of an outage, the failure may be the item's own: one more time is enough.
+                if scope.cancelled_caught or self._gate.outage.given_up or (twice and not recovered):
+                    raise
+                twice = twice or not recovered
+            else:
+                self._gate.answered()
+                return
+
+
+async def _tell(name: str, function: Callable[[T], Awaitable[object] | object] | None, value: T) -> None:
+    """Call a user's function.
+
+    Raises:
+        RuntimeError: it awaited something that was cancelled. asyncio would take that for a cancel of the run.
+    """
+    if function is None:
+        return
+    try:
         result = function(value)
         if inspect.isawaitable(result):
             await result
+    except BaseException as error:
+        if is_foreign_cancel(error):
+            raise RuntimeError(f"{name} awaited something that was cancelled") from error
+        raise
+
+
+publish(FleetRun)

@@ -17,41 +17,34 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import anyio.lowlevel
 
-from .. import _endpoints
-from .._errors import APIConnectionError, NotFoundError, RateLimitError, VPSError
-from .._request.limiter import LONGEST_SHARED_PAUSE
-from .delivery import Delivery
-from .lifecycle import Observation
-from .list_poll import ListPoll
+from .._errors import APITimeoutError, ClientClosedError, RateLimitError
+from .pace import Pace
+from .poll_runs import PollRuns
 from .schedule import Schedule
-from .subscribers import Subscribers, Subscription
+from .subscribers import Place, Subscribers, WatchPlace
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from .._clock import Clock
     from .._events import Events
     from .._lifetime import Lifetime
     from .._models import Server
-    from .._page_plan import PageRead
     from .._pagination import Pager
-    from .._request.call import CallOptions
+    from .._request.call import CallOptions, CallState
     from .._request.requester import Requester
     from .command_log import CommandLog
     from .entry import Poll, PollEntry
-    from .subscribers import Subscriber
+    from .subscribers import Subscription, Waiter, WaitPlace, Watcher
 
 T = TypeVar("T")
 
 PATIENCE = 1.0
 """Seconds that a task which has news goes on with its GETs: a GET that hangs must not hold up the news (assumed)."""
 
-SLICE = 200
-"""So many servers are handed out at a time, then other tasks get their turn (assumed: some 5 ms).
-
-They get it by a sleep of 0 s: a clock that jumps takes a task that only yields for one that waits.
-"""
+LIST_PATIENCE = 5.0
+"""Seconds without a page after which nobody waits for a list any longer, but asks by GETs (assumed)."""
 
 
 class Coordinator:
@@ -71,55 +64,86 @@ class Coordinator:
         lifetime: Lifetime,
         options: CallOptions,
         bind: Callable[[Server], Server],
+        poll_rate: Callable[[], float | None],
+        pause: Callable[[], tuple[float, str]],
+        where: Callable[[CallState], str],
     ) -> None:
-        self._requester = requester
         self._pager = pager
         self._clock = clock
-        self._events = events
         self._lifetime = lifetime
         self._options = options.for_polling(None)
-        self._bind = bind
-        self._schedule = Schedule()
+        # Returns for how long reads still pause, and the request whose 429 asked for that.
+        self._pause = pause
+        patience = min(LIST_PATIENCE, (self._options.attempt_timeout or math.inf) / 2)
+        self._schedule = Schedule(patience=patience, pace=Pace(limit=poll_rate))
         self._subscribers = Subscribers()
-        self._delivery = Delivery(self._subscribers, command_log, clock=clock, bind=bind, tell=self._tell)
         # The subscriptions whose tasks are in `attend`, by their entries.
         self._attending: dict[PollEntry, Subscription] = {}
         # Invariant: somebody leads while anybody attends who runs no poll.
         self._leader: PollEntry | None = None
-        # The number of polls that have begun.
-        self._begun = 0
-        # The lists that are being read.
-        self._lists: dict[Poll, ListPoll] = {}
-        # The end of the pause that a 429 to a poll asked for.
-        self._paused_until = -math.inf
+        self._runs = PollRuns(
+            requester,
+            pager,
+            clock=clock,
+            events=events,
+            options=self._options,
+            bind=bind,
+            command_log=command_log,
+            schedule=self._schedule,
+            subscribers=self._subscribers,
+            attending=self._attending,
+            tell=self._tell,
+            where=where,
+        )
 
     @property
     def attempt_timeout(self) -> float | None:
         """The seconds that one request of a poll may take."""
         return self._options.attempt_timeout
 
-    def follow(self, subscriber: Subscriber) -> Subscription:
+    @property
+    def polls(self) -> int:
+        """How many polls have begun so far."""
+        return self._runs.begun
+
+    @property
+    def subscribed(self) -> tuple[int, int]:
+        """The numbers of waits and watches."""
+        return self._subscribers.counts
+
+    def follow(self, subscriber: Waiter) -> WaitPlace:
         """Let a wait observe its server from now on, until `unfollow`."""
-        subscription = Subscription(subscriber, self._begun)
+        subscription = Place(subscriber, self._runs.begun)
         self._subscribers.add(subscription)
         return subscription
 
-    def unfollow(self, subscription: Subscription) -> None:
+    def unfollow(self, subscription: WaitPlace) -> None:
         """Let a wait observe nothing more."""
         self._subscribers.remove(subscription)
 
-    def watch(self, subscriber: Subscriber) -> Subscription:
+    def hasten(self, command: str) -> None:
+        """Poll now for all that wait for the end of such a command and were not polled yet: it is over at once."""
+        for entry in self._attending:
+            if entry.command == command and entry.unpolled:
+                entry.hasten(self._clock.now())
+                self._schedule.moved(entry)
+        self._appoint()
+
+    def watch(self, subscriber: Watcher) -> WatchPlace:
         """Let a watch observe its servers from now on, for as long as somebody holds what is returned."""
-        subscription = Subscription(subscriber, self._begun)
+        subscription = WatchPlace(subscriber, self._runs.begun)
         self._subscribers.add_watch(subscription)
         return subscription
+
+    def unwatch(self, subscription: WatchPlace) -> None:
+        """Let a watch observe nothing more."""
+        self._subscribers.remove_watch(subscription)
 
     async def attend(self, subscription: Subscription) -> None:
         """Return when there is news for the subscriber. Meanwhile its task leads, runs polls or sleeps.
 
         Raises:
-            APIConnectionError: the client is closed.
-            Exception: an error of a transport or a hook that is no failure of a request.
+            ClientClosedError: the client is closed.
 
         Cancellation: another task takes over at once what this one led or ran.
         """
@@ -130,7 +154,7 @@ class Coordinator:
             self._appoint()
             while not subscription.subscriber.has_news:
                 if self._lifetime.closed:
-                    raise APIConnectionError("the client is closed")
+                    raise ClientClosedError("the client is closed", sent=False)
                 if not entry.attending:
                     # Its news was undone before the task could return: it is to be polled again.
                     self._schedule.join(entry, self._clock.now())
@@ -177,13 +201,28 @@ class Coordinator:
 
     def _start_polls(self, now: float) -> None:
         """Give each poll that is due to the task that runs it."""
-        for entry in self._schedule.expired(now):
-            subscription = self._attending[entry]
-            subscription.subscriber.expire(polling=entry.awaits > 0)
-            self._tell(subscription)
+        if expired := self._schedule.expired(now):
+            polls = {entry: poll for one in self._attending.values() for poll in one.polls for entry in poll.entries}
+            for entry in expired:
+                subscription = self._attending[entry]
+                subscription.subscriber.expire(polling=self._runs.waiting_for(polls[entry]) if entry in polls else "")
+                self._tell(subscription)
+        self._end_held_up(now)
         for poll in self._schedule.polls(now, self._pager.size):
             self._assign(poll)
         self._appoint()
+
+    def _end_held_up(self, now: float) -> None:
+        """End the waits whose time is over before a pause of all reads is: no poll of theirs can come in time."""
+        seconds, by = self._pause()
+        if seconds <= 0:
+            return
+        held_up = RateLimitError(f"held up by the pause that the 429 to {by} asked for, for {seconds:.3g} s more")
+        held_up.sent = False
+        for entry, subscription in [*self._attending.items()]:
+            if entry.expires < now + seconds and not entry.awaits:
+                subscription.subscriber.pause(held_up, seconds)
+                self._tell(subscription)
 
     def _assign(self, poll: Poll) -> None:
         if self._leader is poll.runner:
@@ -213,140 +252,58 @@ class Coordinator:
         left = max(0.0, entry.expires - self._clock.now()) if entry.expires < math.inf else None
         with self._clock.move_on_after(left) as scope, self._lifetime.running(scope):
             await self._run_together(subscription)
+        waited_for = [self._runs.waiting_for(poll) for poll in subscription.polls if not poll.ended]
         self._hand_on_all(subscription)
         if scope.cancelled_caught and not subscription.subscriber.has_news and not self._lifetime.closed:
-            subscription.subscriber.expire(polling=True)
+            subscription.subscriber.expire(polling=waited_for[0] if waited_for else "")
 
     async def _run_together(self, subscription: Subscription) -> None:
-        """Run the subscription's polls. Return when they have ended, or when its patience with slow GETs is over."""
-        troubles: list[Exception] = []
-        if any(poll.key is None for poll in subscription.polls):
-            await self._run_all(subscription.polls, troubles)
-        else:
-            async with anyio.create_task_group() as group:
-                subscription.group = group
-                try:
-                    await self._run_all(subscription.polls, troubles)
-                finally:
-                    subscription.group = None
-                # Ends `_lose_patience`.
-                group.cancel_scope.cancel()
-        # Raised outside of the task group, which would put it into a group of errors.
-        if troubles:
-            raise troubles[0]
+        """Run the subscription's polls. Return when they have ended, or when its patience with slow ones is over."""
+        async with anyio.create_task_group() as group:
+            subscription.group = group
+            if len(subscription.entry.keys or ()) > 1:
+                group.start_soon(self._make_way, subscription, group.cancel_scope)
+            try:
+                await self._run_all(subscription.polls)
+            finally:
+                subscription.group = None
+            # Ends `_lose_patience` and `_make_way`.
+            group.cancel_scope.cancel()
 
     async def _lose_patience(self, subscription: Subscription, scope: anyio.CancelScope) -> None:
-        """Give up the GETs that are slow while there is news for the subscription, each of them at most once."""
-        await self._clock.sleep(PATIENCE)
-        keys = {poll.key for poll in subscription.polls if poll.key is not None and not poll.ended}
-        if not keys & subscription.hurried:
-            subscription.hurried |= keys
-            scope.cancel()
+        """Stop the polls that are slow while there is news for the subscription: lists on trial, and GETs.
 
-    async def _run_all(self, polls: list[Poll], troubles: list[Exception]) -> None:
-        """Run *polls* to their end. An error that is no failure of a request goes into *troubles*."""
+        A GET is stopped once, and again only if it ran into its timeout then. A list on which somebody relies is read
+        on.
+        """
+        while True:
+            await self._clock.sleep(PATIENCE)
+            slow = [poll for poll in subscription.polls if not poll.ended]
+            keys = {poll.key for poll in slow if poll.key is not None}
+            owed = (keys - subscription.entry.hanging.keys()) & subscription.hurried
+            if not owed and all(poll.key is not None or poll.trial for poll in slow):
+                subscription.hurried |= keys
+                scope.cancel()
+                return
 
-        async def run(poll: Poll) -> None:
-            try:
-                await self._run(poll)
-            except Exception as error:  # noqa: BLE001 - a user's hook may raise anything; raised by `_run_together`
-                troubles.append(error)
+    async def _make_way(self, subscription: Subscription, scope: anyio.CancelScope) -> None:
+        """Stop GETs that hang when the next round of a watch is due: they must not hold up the other servers."""
+        entry = subscription.entry
+        while True:
+            await self._clock.sleep(PATIENCE)
+            slow = [poll for poll in subscription.polls if not poll.ended]
+            if slow and self._clock.now() >= entry.due and all(entry.holds_up(poll.key) for poll in slow):
+                scope.cancel()
+                return
 
+    async def _run_all(self, polls: list[Poll]) -> None:
+        """Run *polls* to their end."""
         if len(polls) == 1:
-            await run(polls[0])
+            await self._runs.run(polls[0])
         else:
             async with anyio.create_task_group() as group:
                 for poll in polls:
-                    group.start_soon(run, poll)
-
-    async def _run(self, poll: Poll) -> None:
-        """Make the requests of one poll, and hand out what they bring. A successor goes on where another stopped."""
-        if poll.number < 0:
-            self._begun += 1
-            poll.number, poll.began = self._begun, self._clock.now()
-        failure: VPSError | None
-        if poll.key is not None:
-            failure, servers, requests = await self._run_get(poll, poll.key), 1, 1
-        else:
-            if poll not in self._lists:
-                self._lists[poll] = ListPoll(self._pager, self._options, known=self._delivery.known)
-            reading = self._lists[poll]
-            failure = await self._read_list(poll, reading)
-            if failure is None and not reading.ended:
-                # `_run_polls` hands it on.
-                return
-            servers, requests = await self._end_list(poll, reading, failure), max(1, len(reading.pages))
-        if isinstance(failure, RateLimitError):
-            self._pause_all(failure)
-        self._schedule.ended(poll)
-        if poll.key is not None and poll.runner in self._attending:
-            self._attending[poll.runner].hurried -= {poll.key}
-        seconds = self._clock.now() - poll.began
-        self._events.emit("poll.ended", servers=servers, requests=requests, seconds=seconds, failed=failure is not None)
-
-    async def _run_get(self, poll: Poll, key: str) -> VPSError | None:
-        began = self._clock.now()
-        server: Server | None = None
-        try:
-            result = await self._requester.send(_endpoints.get(key), self._options)
-            server = self._bind(result.value)
-        except NotFoundError:
-            pass
-        except VPSError as error:
-            poll.ended = True
-            self._delivery.failed(poll, key, error)
-            return error
-        poll.ended = True
-        observation = Observation(began=began, ended=self._clock.now(), server=server)
-        self._delivery.observed(poll, key, observation)
-        return None
-
-    async def _read_list(self, poll: Poll, reading: ListPoll) -> VPSError | None:
-        """Read the list to its end, and return how that failed, or `None`.
-
-        A task that has news by then, or is done, stops between two requests if another task is free to go on.
-
-        After a 429 whose pause everybody has time for, reading goes on where it was refused. The servers that were
-        read by then are handed out before the pause.
-        """
-        while not reading.ended:
-            failure = await reading.read()
-            if failure is not None:
-                new = reading.take_new_pages()
-                if not (isinstance(failure, RateLimitError) and new and self._have_time_for(failure)):
-                    return failure
-                await self._hand_out(poll, new)
-            if self._attending[poll.runner].subscriber.has_news and self._schedule.leader() is not None:
-                break
-        return None
-
-    async def _end_list(self, poll: Poll, reading: ListPoll, failure: VPSError | None) -> int:
-        """Hand out what a list has shown and how it ended. Return the number of servers that it showed."""
-        shown, doubtful = await self._hand_out(poll, reading.pages)
-        for subscriptions in slices(self._delivery.concerned_by_list(poll, failure)):
-            self._delivery.list_ended(poll, subscriptions, failure, shown, doubtful)
-            if subscriptions[SLICE - 1 :]:
-                await self._clock.sleep(0)
-        del self._lists[poll]
-        return len(shown)
-
-    async def _hand_out(self, poll: Poll, pages: Sequence[PageRead]) -> tuple[set[str], set[str]]:
-        """Hand out the servers on *pages*. Return the ids of all, and of those that a GET has called gone.
-
-        A list may lag behind. A server that a GET has called gone is asked for before anybody is told that it is back.
-        """
-        newest = self._delivery.newest(poll, pages)
-        doubtful = {key for key in newest if self._delivery.is_gone(key)}
-        for keys in slices([key for key in newest if key not in doubtful]):
-            for key in keys:
-                self._delivery.observed(poll, key, newest[key])
-            if keys[SLICE - 1 :]:
-                await self._clock.sleep(0)
-        return {*newest}, doubtful
-
-    def _have_time_for(self, error: RateLimitError) -> bool:
-        until = self._clock.now() + (error.retry_after or 0.0)
-        return not any(one.entry.expires < until for one in self._subscribers)
+                    group.start_soon(self._runs.run, poll)
 
     # Handing on, and telling
 
@@ -356,6 +313,7 @@ class Coordinator:
         for poll in polls:
             if not poll.ended:
                 self._hand_on(poll)
+                self._count_stopped(subscription, poll)
         self._schedule.stopped_running(subscription.entry)
         self._appoint()
 
@@ -364,12 +322,29 @@ class Coordinator:
         if poll.key is None and self._schedule.hand_on(poll) is not None:
             self._assign(poll)
             return
-        self._lists.pop(poll, None)
+        self._runs.forget(poll)
         for entry in poll.entries:
             # Another poll may have put off the next round of a watch: this server is part of the present one.
-            if poll.key is not None and (entry.keys is None or len(entry.keys) > 1):
+            if poll.key is None or (entry.keys is not None and len(entry.keys) == 1):
+                continue
+            if not entry.holds_up(poll.key):
                 entry.ask(poll.key, self._clock.now())
+            elif self._clock.now() < entry.due:
+                # Wanted once more, but it must not put off the next round.
+                entry.miss([poll.key])
+            else:
+                # The next round asks for it.
+                entry.shown(poll.key)
         self._schedule.ended(poll)
+
+    def _count_stopped(self, subscription: Subscription, poll: Poll) -> None:
+        """Count GETs of a server that hangs as failed ones, although each of them was stopped early."""
+        entry, now, limit = subscription.entry, self._clock.now(), self._options.attempt_timeout
+        if poll.key is None or limit is None or not entry.holds_up(poll.key) or poll.number < 0:
+            return
+        if entry.stopped(poll.key, now - poll.began, limit):
+            error = APITimeoutError(f"GET /servers/{poll.key}/: no response within {limit:g} s", sent=True)
+            subscription.subscriber.fail(poll.key, error, poll.began)
 
     def _tell(self, subscription: Subscription) -> None:
         """Wake the task of a subscription that has news; without news, it is due anew."""
@@ -382,19 +357,3 @@ class Coordinator:
                 subscription.group.start_soon(self._lose_patience, subscription, subscription.group.cancel_scope)
         else:
             self._schedule.moved(entry)
-
-    def _pause_all(self, error: RateLimitError) -> None:
-        """Tell everybody about a 429, because all calls share its pause: nobody waits for what cannot come in time."""
-        seconds = min(error.retry_after or 0.0, LONGEST_SHARED_PAUSE)
-        until = self._clock.now() + seconds
-        if not seconds or until <= self._paused_until:
-            return
-        self._paused_until = until
-        for subscription in [*self._subscribers]:
-            subscription.subscriber.pause(error, seconds)
-            self._tell(subscription)
-
-
-def slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield *items* in slices of at most `SLICE`."""
-    return (items[start : start + SLICE] for start in range(0, len(items), SLICE))

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import copy
+
 from .._errors import (
     APIStatusError,
     AuthenticationError,
-    ConfigurationError,
     PermissionDeniedError,
     RateLimitError,
-    ResponseError,
     ServerError,
     VPSError,
 )
 
 
-_REQUEST_TIMEOUT, _UNAVAILABLE = 408, 503
+_NOT_FOUND, _REQUEST_TIMEOUT, _GONE, _UNAVAILABLE = 404, 408, 410, 503
 
 
-def ends_a_wait(error: VPSError) -> bool:
-    """Whether another poll after *error* is of no use."""
-    return isinstance(error, (AuthenticationError, PermissionDeniedError, ConfigurationError))
+def ends_a_wait(error: Exception) -> bool:
+    """Whether another poll after *error* is of no use.
+
+    A token callable that fails once may succeed the next time, so a `ConfigurationError` is a failed poll.
+    """
+    return isinstance(error, (AuthenticationError, PermissionDeniedError))
 
 
-def requested_pause(error: VPSError) -> float | None:
+def says_gone(error: Exception) -> bool:
+    """Whether *error* is the response that there is no such server."""
+    return isinstance(error, APIStatusError) and error.status_code in (_NOT_FOUND, _GONE)
+
+
+def requested_pause(error: Exception) -> float | None:
     """Return the seconds for which the API asks for no requests, or `None` if it does not ask."""
     if isinstance(error, RateLimitError):
         return error.retry_after or 0.0
@@ -31,9 +39,19 @@ def requested_pause(error: VPSError) -> float | None:
     return None
 
 
-def concerns_the_list_alone(error: VPSError) -> bool:
-    """Whether a list that failed with *error* says nothing about a GET of a single server."""
-    if isinstance(error, APIStatusError):
-        refused = not isinstance(error, (ServerError, RateLimitError)) and error.status_code != _REQUEST_TIMEOUT
-        return refused and not ends_a_wait(error)
-    return isinstance(error, ResponseError)
+def ends_all_waits(error: Exception) -> bool:
+    """Whether every poll would fail with *error*, whatever it asks for."""
+    return isinstance(error, AuthenticationError)
+
+
+def refuses(error: Exception) -> bool:
+    """Whether *error* is an answer 4xx, by an API that works, which the same request will get again."""
+    if not isinstance(error, APIStatusError) or ends_all_waits(error):
+        return False
+    passing = isinstance(error, (ServerError, RateLimitError)) or error.status_code == _REQUEST_TIMEOUT
+    return not passing
+
+
+def own_copy(error: Exception) -> Exception:
+    """Return a copy of *error* for one of several that raise it: one object would gather the tracebacks of all."""
+    return copy.copy(error) if isinstance(error, VPSError) else error

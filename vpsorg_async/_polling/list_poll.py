@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._errors import VPSError
 from .._pagination import Listing
 
 
 if TYPE_CHECKING:
     from .._page_plan import PageRead
-    from .._pagination import Known, Pager
+    from .._pagination import Choose, Pager
     from .._request.call import CallOptions
 
 
@@ -22,21 +21,23 @@ class ListPoll:
         ended: whether these are all.
     """
 
-    def __init__(self, pager: Pager, options: CallOptions, *, known: Known) -> None:
+    def __init__(self, pager: Pager, options: CallOptions, *, choose: Choose) -> None:
         self.pages: list[PageRead] = []
         self.ended = False
         self._taken = 0
         # A list that changes while it is read is not read again: the next poll reads it.
-        self._listing = Listing(pager, {}, options, skip_invalid=True, on_page=self.pages.append, passes=1, known=known)
+        self._listing = Listing(
+            pager, {}, options, skip_invalid=True, on_page=self.pages.append, passes=1, choose=choose
+        )
 
-    async def read(self) -> VPSError | None:
+    async def read(self) -> Exception | None:
         """Request the next pages. Return how that failed, or `None`.
 
         Cancellation: the pages that have come are kept.
         """
         try:
-            self.ended = not await self._listing.read_more()
-        except VPSError as error:
+            self.ended = not await self._listing.read_on()
+        except Exception as error:  # noqa: BLE001 - a user's hook or transport may raise anything
             return error
         return None
 

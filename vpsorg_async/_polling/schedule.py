@@ -1,8 +1,8 @@
 """Decides when to poll, which task runs the poll, and whether one list or several GETs is cheaper. Pure.
 
-Entries *attend* while their tasks wait for news. An entry that is due wants a poll. One poll serves all entries that
-attend: it is a GET for each of a few servers, or the pages of the list, whichever takes fewer requests. It takes along
-the entries that are due soon. An entry that waits for a running poll is not due.
+Entries *attend* while their tasks wait for news. An entry that is due wants a poll: a GET of its server, or the list.
+A list serves all entries that attend. So it is chosen by what it spares them all, and not by the few that are due at
+this moment (`pace.py`). An entry that waits for a running poll is not due.
 """
 
 from __future__ import annotations
@@ -10,25 +10,18 @@ from __future__ import annotations
 import heapq
 import math
 
-from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from .entry import LAST_POLL, Poll, PollEntry
+from .list_health import ListHealth
+from .missing import MissingServers
+from .pace import Pace, list_is_cheaper
 
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from .entry import Size
-
-GETS_A_SECOND = 20
-"""The most GETs in any second for servers that a list left out, so that one empty list does not cause thousands."""
-
-RATION_SECONDS = 1.25
-"""The time in which so many are begun. It is longer than a second, as GETs may wait for their turn (assumed)."""
-
-MOST_GETS_WITHOUT_SIZE = 10
-"""So many servers are asked for by a GET each while the number of pages of the list is unknown (assumed)."""
 
 _MANY = 32
 """If more entries than this are released at once, sorting all of them anew is cheaper than one by one (assumed)."""
@@ -39,7 +32,10 @@ Heap = list[tuple[float, int, PollEntry]]
 class Schedule:
     """The entries that attend. It is told the time, and each method changes all that it changes at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = math.inf, pace: Pace | None = None) -> None:
+        # So long without a page, besides the time in which it waits for its turn, a list is taken for one that hangs.
+        self._patience = patience
+        self.pace = Pace() if pace is None else pace
         self._attending: dict[int, PollEntry] = {}
         # Ordered by due and expires; entries that ask for a GET have a heap of their own. An item that no longer holds
         # is dropped when it comes up.
@@ -49,22 +45,23 @@ class Schedule:
         # Possible leaders: the latest deadline first, then the oldest.
         self._leaders: Heap = []
         self._unsorted = False
-        # No entry can be taken along before this time.
-        self._earliest = math.inf
-        # Entries that miss servers in a list, in the order in which they missed them.
-        self._missing: dict[PollEntry, None] = {}
-        # When the last GETs for missing servers were made.
-        self._rationed: deque[float] = deque(maxlen=GETS_A_SECOND)
-        # The servers for which a GET is running, with the number of these GETs.
-        self._running: Counter[str] = Counter()
+        self.missing = MissingServers()
+        self.health = ListHealth()
+        # The lists that are being read, and when each is taken for one that hangs.
+        self._reading: dict[Poll, float] = {}
+        # Entries that are due and came after the list that is being read had begun, and when they were due. The next
+        # list is for them.
+        self._held: dict[PollEntry, float] = {}
 
     def join(self, entry: PollEntry, now: float) -> None:
         """Let *entry* attend from *now* on."""
-        if now >= entry.deadline > max(entry.began, entry.left):
-            # The task was busy otherwise at the deadline: the last poll is still to be made.
-            entry.expires = max(entry.expires, now + LAST_POLL)
+        if now >= entry.expires and entry.deadline > max(entry.began, entry.left):
+            # Something has blocked the event loop since before the deadline: the last poll is still to be made.
+            entry.expires = now + LAST_POLL
         entry.attending = True
         self._attending[entry.number] = entry
+        self.pace.add(entry)
+        entry.begin(self.pace.interval)
         if entry.expires < math.inf:
             heapq.heappush(self._expiries, (entry.expires, entry.number, entry))
         self.moved(entry)
@@ -72,9 +69,14 @@ class Schedule:
 
     def leave(self, entry: PollEntry) -> None:
         """Let *entry* attend no longer."""
+        if entry.attending:
+            self.pace.drop(entry)
         entry.attending = False
         self._attending.pop(entry.number, None)
-        self._missing.pop(entry, None)
+        if entry in self._held:
+            # A watch comes back, and is due then.
+            entry.let_go(self._held.pop(entry))
+        self.missing.discard(entry)
         self._bound()
 
     def moved(self, entry: PollEntry) -> None:
@@ -82,14 +84,13 @@ class Schedule:
         if not entry.attending:
             return
         if entry.missing:
-            self._missing[entry] = None
+            self.missing.add(entry)
         if entry.awaits or self._unsorted:
             return
         if entry.asks:
             heapq.heappush(self._asking, (entry.due, entry.number, entry))
         else:
             heapq.heappush(self._dues, (entry.due, entry.number, entry))
-            self._note_early(entry)
         self._bound()
 
     @property
@@ -102,11 +103,11 @@ class Schedule:
         while self._expiries and not _expires(self._expiries[0][2], self._expiries[0][0]):
             heapq.heappop(self._expiries)
         times = [heap[0][0] for heap in (self._dues, self._asking, self._expiries) if heap]
-        return min([*times, self._next_missing_at()])
+        return min([*times, self.missing.next_at(), self._next_slow_at()])
 
     def expired(self, now: float) -> list[PollEntry]:
         """Return the entries that have expired *now*."""
-        found = []
+        found: list[PollEntry] = []
         while self._expiries and self._expiries[0][0] <= now:
             at, _, entry = heapq.heappop(self._expiries)
             if _expires(entry, at):
@@ -116,30 +117,59 @@ class Schedule:
 
     def polls(self, now: float, size: Size | None) -> list[Poll]:
         """Return the polls to make *now*, each with its runner. The entries that they serve wait for them."""
+        self.pace.size = size
         if self.next_at > now:
             return []
+        self._give_up_slow_lists(now)
         gets: dict[str, dict[PollEntry, None]] = {}
-        missing = self._take_missing(now)
+        missing = self.missing.take(now)
         for entry, key in (*self._take_asking(now), *missing):
             gets.setdefault(key, {})[entry] = None
         taken = {entry for entries in gets.values() for entry in entries}
-        served = self._take_due(now, size, taken=taken, keys=gets.keys())
+        readers: list[PollEntry] | None = None
+        if self.health.trusted:
+            served = self._take_due(now, size, taken=taken, keys=gets.keys())
+            lists = served is None
+        else:
+            served, readers, lists = self._take_due_in_doubt(now, size, taken=taken)
         for key, entries in (served or {}).items():
             gets.setdefault(key, {}).update(dict.fromkeys(entries))
-        found = []
+        found: list[Poll] = []
         for key, wanted in gets.items():
             missed = frozenset(entry for entry, other in missing if other == key)
-            poll = Poll(key, max(wanted, key=_rank), list(wanted), missed)
-            self._begin(poll)
-            found.append(poll)
-        if served is None:
-            runner = self.leader()
-            if runner is not None:
-                found.append(self._list_poll(runner))
-            else:
-                # Everybody runs a poll: the first who has ended runs the list.
-                self._clear()
-        return found
+            found.append(self._get_poll(key, wanted, missed, fresh={poll.runner for poll in found}))
+        return [*found, *self._list_polls(now, readers)] if lists else found
+
+    def _get_poll(
+        self, key: str, wanted: dict[PollEntry, None], missed: frozenset[PollEntry], fresh: set[PollEntry]
+    ) -> Poll:
+        runner = max(wanted, key=_rank)
+        if runner.running and runner not in fresh:
+            # Busy, for example with a list that serves nobody and may hang.
+            runner = self.leader() or runner
+            wanted[runner] = None
+        poll = Poll(key, runner, list(wanted), missed)
+        self._begin(poll)
+        return poll
+
+    def _list_polls(self, now: float, readers: list[PollEntry] | None) -> list[Poll]:
+        """Return a list poll for *readers*, `None` for all; none if nobody is free to run it."""
+        runner = self.leader()
+        if runner is None:
+            # Everybody runs a poll: the first who has ended runs the list.
+            self._clear()
+            return []
+        if readers is None:
+            readers = [entry for entry in self._attending.values() if not entry.awaits]
+            if runner.awaits:
+                readers.append(runner)
+            # Every entry waits for the list, so none is due.
+            self._clear()
+            self._unsorted = False
+        poll = Poll(None, runner, readers, trial=not readers)
+        self._begin(poll)
+        self._reading[poll] = now + self._patience + self.pace.waiting_for_turns
+        return [poll]
 
     def _take_asking(self, now: float) -> list[tuple[PollEntry, str]]:
         found: dict[PollEntry, None] = {}
@@ -149,86 +179,113 @@ class Schedule:
                 found[entry] = None
         return [(entry, key) for entry in found for key in entry.asks]
 
-    def _take_missing(self, now: float) -> list[tuple[PollEntry, str]]:
-        """Return the missing servers to ask for now, each with an entry that wants it, within the ration."""
-        if self._next_missing_at() > now:
-            return []
-        free = GETS_A_SECOND - sum(at + RATION_SECONDS > now for at in self._rationed)
-        found: list[tuple[PollEntry, str]] = []
-        keys: dict[str, None] = {}
-        for entry in list(self._missing):
-            if not entry.missing:
-                del self._missing[entry]
-            elif not entry.awaits and not entry.asks:
-                for key in entry.missing:
-                    if key in keys or (len(keys) < free and not self._running[key]):
-                        keys[key] = None
-                        found.append((entry, key))
-            if len(keys) >= free:
-                break
-        self._rationed.extend(now for _ in keys)
-        return found
-
-    def _next_missing_at(self) -> float:
-        """Return when the ration allows another GET for a missing server that an entry could wait for."""
-        if not any(self._may_ask_for_missing(entry) for entry in self._missing):
-            return math.inf
-        return self._rationed[0] + RATION_SECONDS if len(self._rationed) == GETS_A_SECOND else -math.inf
-
-    def _may_ask_for_missing(self, entry: PollEntry) -> bool:
-        return not entry.awaits and not entry.asks and any(not self._running[key] for key in entry.missing)
-
     def _take_due(
         self, now: float, size: Size | None, *, taken: Collection[PollEntry], keys: Collection[str]
     ) -> dict[str, list[PollEntry]] | None:
-        """Return the servers to ask for by a GET each, with the entries that are due or taken along; `None` is a list.
+        """Return the servers to ask for by a GET each, with the entries that are due; `None` is a list.
 
         The entries in *taken* have been served already, and GETs of *keys* are made anyway.
         """
         found: dict[str, list[PollEntry]] = {}
-        for entry in self._due_and_early(now):
+        for entry in self._pop_due(now):
             if entry in taken:
                 continue
             if entry.keys is None:
                 return None
+            if entry.is_in_round and self.pace.lists(entry):
+                if not self.is_reading:
+                    return None
+                self._held[entry] = entry.hold()
+                self.moved(entry)
+                continue
             for key in entry.keys:
                 found.setdefault(key, []).append(entry)
             if list_is_cheaper(len(found.keys() - keys), size):
                 return None
         return found
 
-    def _due_and_early(self, now: float) -> Iterator[PollEntry]:
-        """Yield the entries that are due and, if there are any, the entries that are taken along."""
-        found: dict[PollEntry, None] = {}
+    def _take_due_in_doubt(
+        self, now: float, size: Size | None, *, taken: Collection[PollEntry]
+    ) -> tuple[dict[str, list[PollEntry]], list[PollEntry], bool]:
+        """Do without the list, where that is possible.
+
+        Return the servers to ask for by a GET each, the entries that need a list, and whether one is to be read. If so
+        many wait that a list would be read for them, they are asked for within the ration, and a list is tried.
+        """
+        due = [entry for entry in self._pop_due(now) if entry not in taken]
+        readers = [entry for entry in due if entry.keys is None]
+        found: dict[str, list[PollEntry]] = {}
+        for entry in due:
+            for key in entry.keys or ():
+                found.setdefault(key, []).append(entry)
+        if not list_is_cheaper(max(len(found), len(self._attending)), size):
+            return found, readers, bool(readers)
+        for entry in due:
+            if entry.keys is not None:
+                entry.pass_over(now)
+                self.moved(entry)
+        return {}, readers, bool(readers) or (not self._reading and self.health.may_be_tried(now))
+
+    def _pop_due(self, now: float) -> Iterator[PollEntry]:
+        found: set[PollEntry] = set()
         while self._dues and self._dues[0][0] <= now:
             at, _, entry = heapq.heappop(self._dues)
             # An entry that was moved twice to the same time is there twice.
             if entry not in found and _is_due(entry, at, asking=False):
-                found[entry] = None
+                found.add(entry)
                 yield entry
-        if not found or self._earliest > now:
-            return
-        self._earliest = math.inf
-        for entry in self._attending.values():
-            if entry.awaits or entry.asks or entry in found:
-                continue
-            if entry.early <= now:
-                yield entry
-            else:
-                self._note_early(entry)
 
-    def _note_early(self, entry: PollEntry) -> None:
-        if entry.early < entry.due:
-            self._earliest = min(self._earliest, entry.early)
+    # Lists that hang
+
+    def _next_slow_at(self) -> float:
+        return min(self._reading.values()) if self._reading else math.inf
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a list is being read that does not hang."""
+        return bool(self._reading) and min(self._reading.values()) < math.inf
+
+    def _let_go(self) -> None:
+        """Let those be due who waited for the end of a list. Some may have left, or wait for another poll."""
+        held, self._held = self._held, {}
+        for entry, due in held.items():
+            entry.let_go(due)
+            self.moved(entry)
+
+    def _give_up_slow_lists(self, now: float) -> None:
+        """Rely no longer on lists that hang: they go on, and those who can do without them wait for them no longer."""
+        for poll, at in self._reading.items():
+            if at > now:
+                continue
+            self._reading[poll] = math.inf
+            released = [entry for entry in poll.entries if entry.keys is not None]
+            if released:
+                self.health.hangs(now)
+                self.missing.doubt()
+                self.release(poll, released)
+                poll.trial = not poll.entries
+            self._let_go()
+        self._sort()
+
+    def prefers_gets(self, poll: Poll, size: Size | None) -> bool:
+        """Whether all who wait for *poll*, a list, are better served by GETs, now that its size is known."""
+        self.pace.size = size
+        return size is not None and not self.pace.by_list and all(entry.keys is not None for entry in poll.entries)
+
+    def list_goes_on(self, poll: Poll, now: float) -> None:
+        """Note that a list has shown another page."""
+        if self._reading.get(poll, math.inf) < math.inf:
+            self._reading[poll] = now + self._patience + self.pace.waiting_for_turns
 
     def ended(self, poll: Poll) -> None:
         """Note that *poll* is over: its entries wait for it no longer."""
         poll.ended = True
+        self._reading.pop(poll, None)
         if poll.key is not None:
-            self._running[poll.key] -= 1
-            if not self._running[poll.key]:
-                del self._running[poll.key]
+            self.missing.ended(poll.key)
         self.release(poll)
+        if poll.key is None:
+            self._let_go()
 
     def release(self, poll: Poll, entries: Iterable[PollEntry] | None = None) -> None:
         """Let all entries of *poll*, or only *entries*, wait for it no longer. They may be due at once."""
@@ -248,7 +305,7 @@ class Schedule:
     def hand_on(self, poll: Poll) -> PollEntry | None:
         """Give *poll*, whose runner has stopped, to another entry, and return that; `None` if no entry is free.
 
-        The new runner waits for the poll too, whether or not the poll brings anything for it.
+        The new runner waits for the poll too, whether or not the poll brings anything for it, but not for a trial.
         """
         self.release(poll, [poll.runner])
         successor = self.leader()
@@ -256,7 +313,7 @@ class Schedule:
             return None
         poll.runner = successor
         successor.running = True
-        if successor not in poll.entries:
+        if successor not in poll.entries and not poll.trial:
             poll.entries.append(successor)
             successor.awaits += 1
         return successor
@@ -271,22 +328,12 @@ class Schedule:
             entry.queued = False
         return None
 
-    def _list_poll(self, runner: PollEntry) -> Poll:
-        poll = Poll(None, runner, [entry for entry in self._attending.values() if not entry.awaits])
-        if runner.awaits:
-            poll.entries.append(runner)
-        self._begin(poll)
-        # Every entry waits for the list, so none is due.
-        self._clear()
-        self._unsorted = False
-        return poll
-
     def _begin(self, poll: Poll) -> None:
         for entry in poll.entries:
             entry.awaits += 1
         poll.runner.running = True
         if poll.key is not None:
-            self._running[poll.key] += 1
+            self.missing.begun(poll.key)
 
     def _offer(self, entry: PollEntry) -> None:
         if not entry.queued:
@@ -325,19 +372,12 @@ class Schedule:
         # What is left in the heaps is made anew below.
         self._clear()
         self._unsorted = False
-        self._earliest = math.inf
         for entry in self._attending.values():
             if not entry.awaits:
                 heap = self._asking if entry.asks else self._dues
                 heap.append((entry.due, entry.number, entry))
-                self._note_early(entry)
         heapq.heapify(self._asking)
         heapq.heapify(self._dues)
-
-
-def list_is_cheaper(keys: int, size: Size | None) -> bool:
-    """Return whether a list takes fewer requests than a GET for each of so many servers."""
-    return keys > (MOST_GETS_WITHOUT_SIZE if size is None else size.pages)
 
 
 def _is_due(entry: PollEntry, at: float, *, asking: bool) -> bool:

@@ -1,31 +1,32 @@
-"""Turns JSON into models, and data into JSON.
-
-orjson reads. Of the three parsers that were measured it alone refuses 100,000 brackets by an error of its own (json and
-msgspec raise RecursionError, at a depth that depends on the caller's), and it refuses NaN and lone surrogates as well.
-Its one fault, a float in place of an integer of more than 64 bits, is made good here; so is the BOM that it refuses.
-"""
+"""Turns JSON into models, and data into JSON."""
 
 from __future__ import annotations
 
 import functools
-import json
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
-import orjson
 
-from .. import _decoding
+from .. import _decoding, _json
+from .._catalogue import reading
 from .._decoding import json_type
+from .._error_base import InvalidArgumentError
 from .._errors import ResponseError
 from .._models import FORM, Action, Server, ServerRef
+from .._secrets import mentions_secret
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from types import EllipsisType
 
     import cattrs
+
+    from .._catalogue.models import Account
+    from .._decoding import JSON
+    from .._models import Plan
 
 T = TypeVar("T")
 
@@ -39,11 +40,6 @@ _CONTAINERS: Final = frozenset({dict, list})
 _TOO_DEEP = f"JSON nested deeper than {DEPTH_LIMIT} levels"
 EXCERPT: Final = 80
 """So many characters of something that is quoted in an error."""
-
-_BOM = b"\xef\xbb\xbf"
-_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
-# The shortest integer that orjson reads as a float is -2**63 - 1.
-_LONG_INTEGER = b"0" * 19
 
 
 @attrs.frozen(kw_only=True)
@@ -82,25 +78,34 @@ def dumps(data: object) -> bytes:
 
     Raises:
         TypeError: something in it is nothing that JSON has.
-        ValueError: a number that is not finite, a text that is not valid Unicode, a circle or too deep a nesting.
+        InvalidArgumentError: a number that is not finite, a text that is not Unicode, a circle or too deep a nesting.
     """
     try:
-        return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        trouble = "a text with a lone surrogate is not valid Unicode"
-    except RecursionError:
-        trouble = "it is nested too deeply"
-    except ValueError as error:
+        return _json.dumps(data)
+    except _json.InvalidJSONError as error:
         trouble = str(error)
-    # Outside of the handler: the encoding error holds the whole body.
-    raise ValueError(f"the request's body cannot be sent as JSON: {trouble}")
+    raise InvalidArgumentError(f"the request's body cannot be sent as JSON: {trouble}")
 
 
 def server(body: bytes) -> Server:
     """Read the response that is a server."""
+    return _one(body, _server)
+
+
+def plan(body: bytes) -> Plan:
+    """Read the response that is a plan."""
+    return _one(body, reading.plan)
+
+
+def account(body: bytes) -> Account:
+    """Read the response that tells whose token it is."""
+    return _one(body, reading.account)
+
+
+def _one(body: bytes, read: Callable[[Any], T]) -> T:
     data = loads(body)
     try:
-        return _read(data, Server)
+        return read(data)
     except ValueError as error:
         trouble = f"{error} @ $"
     raise ResponseError(trouble)
@@ -108,7 +113,7 @@ def server(body: bytes) -> Server:
 
 def action(body: bytes) -> Action:
     """Read the response to a start, stop or reboot."""
-    return _action(loads(body), Action)
+    return _action(loads(body))
 
 
 def nothing(body: bytes) -> None:
@@ -118,15 +123,26 @@ def nothing(body: bytes) -> None:
 
 
 def page(body: bytes) -> Page:
-    """Read one page of a list, without its items."""
-    data = _parsed(body)
+    """Read one page of a list of servers, without its items, which may be of any depth."""
+    return _page(_parsed(body))
+
+
+def checked_page(body: bytes) -> Page:
+    """Read one page of another list, without its items. Nothing in it is too deep."""
+    return _page(loads(body))
+
+
+def _page(data: JSON) -> Page:
     if type(data) is list:
         return Page(items=data, count=len(data), next=None, bare=True)
     if type(data) is not dict:
         raise ResponseError(f"the response is no object nor an array but {json_type(data)}")
-    items = data.get("results")
+    items: JSON | EllipsisType = data.get("results", ...)
+    if items is None:
+        # Some serializers write an empty list so.
+        items = []
     if type(items) is not list:
-        raise ResponseError(f"the response has no list @ $.results but {json_type(items)}")
+        raise ResponseError(f"the response has no list @ $.results but {json_type(None if items is ... else items)}")
     count, following = data.get("count"), data.get("next")
     if following is not None and type(following) is not str:
         raise ResponseError(f"the response has no link @ $.next but {json_type(following)}")
@@ -139,31 +155,34 @@ def servers(
     page: Page,
     *,
     first: int,
-    skip_invalid: bool,
+    skip_invalid: bool | Callable[[Any], bool],
     on_skipped: Callable[[str], None],
-    known: Callable[[Any], Server | None] | None = None,
+    wanted: Mapping[int, Server | None] | None = None,
 ) -> list[Server]:
     """Return the servers of a *page* whose first item is number *first* of the list, counted from 0.
 
-    An item that is *known* as a server already is not read again.
+    Of *wanted* places alone, if they are given: the server that is given there, or the one that the item is.
 
     Raises:
-        ResponseError: an item is malformed, unless *skip_invalid*; then it is left out, and *on_skipped* told.
+        ResponseError: an item is malformed, unless *skip_invalid*, of all items or of this one; then it is left out,
+            and *on_skipped* told.
     """
-    if known is None:
+    if wanted is None:
         # If one is malformed, which one it is comes out below.
         with suppress(ValueError):
-            return _read(page.items, list[Server])
-    found = []
-    for index, item in enumerate(page.items):
+            return _servers(page.items)
+        wanted = dict.fromkeys(range(len(page.items)))
+    found: list[Server] = []
+    for index, server in wanted.items():
+        item = page.items[index]
         try:
-            found.append((known and known(item)) or _read(item, Server))
+            found.append(server or _server(item))
         except ValueError as error:
             where = f"$[{index}]" if page.bare else f"$.results[{index}] of its page"
             trouble = f"item {first + index} of the list ({where}): {error}"
         else:
             continue
-        if not skip_invalid:
+        if not (skip_invalid(item) if callable(skip_invalid) else skip_invalid):
             raise ResponseError(trouble)
         on_skipped(trouble)
     return found
@@ -173,22 +192,15 @@ def servers(
 
 
 def _parsed(body: bytes) -> Any:
-    """Read JSON of any depth that orjson takes (1,024): equality and copying may not."""
-    body = body.removeprefix(_BOM)
+    """Read JSON of any depth that `_json` takes: equality and copying may not."""
     try:
-        value = orjson.loads(body)
-        # A depth that orjson takes may be too much for json.
-        if _LONG_INTEGER in body.translate(_DIGITS_TO_ZERO) and not _too_deep(value):
-            value = json.loads(body)
-    except orjson.JSONDecodeError as error:
-        trouble = _trouble(body, error)
-    else:
-        return value
-    # Outside of the handler: orjson's error holds the whole body.
+        return _json.loads(body)
+    except _json.InvalidJSONError as error:
+        trouble = _trouble(body.removeprefix(_json.BOM), error)
     raise ResponseError(trouble)
 
 
-def _server(data: Any, _: type[Server]) -> Server:
+def _server(data: Any, _: object = Server) -> Server:
     found = Server.from_dict(data)
     plan, system, usage = found.plan, found.os, found.resource_usage
     # What is known is flat: only what is not can be deep.
@@ -198,13 +210,13 @@ def _server(data: Any, _: type[Server]) -> Server:
     return found
 
 
-def _servers(items: list[Any], _: type[list[Server]]) -> list[Server]:
+def _servers(items: list[Any], _: object = list[Server]) -> list[Server]:
     # What is read so has no unknown fields, so nothing in it is deep.
     found = FORM.read_all(items)
-    return [_server(item, Server) for item in items] if found is None else found
+    return [_server(item) for item in items] if found is None else found
 
 
-def _action(data: Any, _: type[Action]) -> Action:
+def _action(data: JSON, _: object = Action) -> Action:
     if type(data) is not dict:
         raise ResponseError(f"the response is no object but {json_type(data)}")
     status, message = data.get("status"), data.get("message")
@@ -215,7 +227,7 @@ def _action(data: Any, _: type[Action]) -> Action:
     )
 
 
-def _reference(data: Any) -> ServerRef:
+def _reference(data: JSON) -> ServerRef:
     """Read the server that an action is about; the vendor's newer clients know its id as `uuid`."""
     if type(data) is not dict:
         raise ResponseError(f"no object but {json_type(data)} @ $.server")
@@ -228,8 +240,8 @@ def _reference(data: Any) -> ServerRef:
 
 @functools.cache
 def converter() -> cattrs.Converter:
-    """Return what reads and writes the models, also as parts of other classes; made once, by the first client."""
-    # It is a good part of what importing this library takes.
+    """Return what reads and writes the models as parts of other classes, by the same functions as calls do."""
+    # No call needs it, and its import takes a quarter of the time that the first client takes.
     import cattrs  # noqa: PLC0415
 
     made = cattrs.Converter()
@@ -240,35 +252,24 @@ def converter() -> cattrs.Converter:
     return made
 
 
-def _read(data: Any, cls: type[T]) -> T:
-    hook: Callable[[Any, type[T]], T] = _hook_of(cls)  # type: ignore[arg-type] # a class is hashable
-    return hook(data, cls)
-
-
-# Kept: cattrs' own look-up costs as much as a field.
-@functools.cache
-def _hook_of(cls: type[Any]) -> Callable[[Any, type[Any]], Any]:
-    return converter().get_structure_hook(cls)
-
-
 # What was wrong
 
 
 def _too_deep(value: Any) -> bool:
-    level = [value] if type(value) in _CONTAINERS else []
+    level: list[dict[str, Any] | list[Any]] = [value] if type(value) in _CONTAINERS else []
     for _ in range(DEPTH_LIMIT):
         if not level:
             return False
         level = [
             child
             for container in level
-            for child in (container.values() if type(container) is dict else container)
+            for child in (container.values() if isinstance(container, dict) else container)
             if type(child) in _CONTAINERS
         ]
     return bool(level)
 
 
-def _trouble(body: bytes, error: orjson.JSONDecodeError) -> str:
+def _trouble(body: bytes, error: _json.InvalidJSONError) -> str:
     start = body[:BODY_LIMIT].lstrip()
     if not start:
         return "the response is empty"
@@ -277,6 +278,9 @@ def _trouble(body: bytes, error: orjson.JSONDecodeError) -> str:
         return "the response is HTML, not JSON (a proxy or captive portal?)"
     if text[0] in '{["':
         return f"the response is broken JSON of {len(body)} bytes: {error}"
+    if mentions_secret(text):
+        # It speaks of a password or a token, and may hold it.
+        return f"the response is not JSON but a text of {len(body)} bytes"
     return f'the response is not JSON but "{one_line(text, EXCERPT)}"'
 
 

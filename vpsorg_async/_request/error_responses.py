@@ -5,15 +5,19 @@ from __future__ import annotations
 import html
 import http
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from .. import _errors
+from .. import _http as httpx
 from .._errors import APIStatusError, ResponseError
+from .._secrets import MASK, is_secret_name, masked_json
 from .codec import BODY_LIMIT, EXCERPT, is_html, loads, one_line
 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .._decoding import JSON
 
 MESSAGE_LIMIT: Final = 500
 """So many characters of an error's body are its message (assumed: what a log line holds)."""
@@ -39,7 +43,9 @@ def error_from(
     summary: str,
     attempts: int,
     retry_after: float | None,
+    sent: bool = False,
     action: bool = False,
+    hint: str = "",
 ) -> APIStatusError:
     """Return the error that a response of 400 or more is; whatever its body, this does not raise.
 
@@ -50,9 +56,11 @@ def error_from(
         summary: the request, such as `"POST /servers/"`.
         attempts: how many attempts were made.
         retry_after: seconds that the response asks to wait.
+        sent: whether an earlier attempt may have been executed.
         action: whether the request was a start, stop or reboot.
+        hint: what to do about it, after the API's own words.
     """
-    kept = body[:BODY_LIMIT]
+    kept = masked_json(body[:BODY_LIMIT])
     text = kept.decode("utf-8", "replace")
     try:
         data = loads(text.encode() if len(body) <= BODY_LIMIT else b"")
@@ -64,15 +72,16 @@ def error_from(
     request_id = headers.get("X-Request-ID")
     suffix = f" (request id {one_line(request_id, EXCERPT)})" if request_id else ""
     return _class_of(status, blames_server=action and not fields.keys() - {_NO_FIELD})(
-        f"{summary} was answered {status}: {message}{suffix}",
+        f"{summary} was answered {status}: {message}{hint}{suffix}",
         status_code=status,
         message=message,
-        headers=headers,
+        headers=_without_secrets(headers),
         body=kept,
         fields=fields,
         request_id=request_id,
         retry_after=retry_after,
         attempts=attempts,
+        sent=sent,
         request_summary=summary,
     )
 
@@ -85,13 +94,27 @@ def _class_of(status: int, *, blames_server: bool) -> type[APIStatusError]:
     return _CLASSES.get(status, APIStatusError)
 
 
-def _field_errors(data: Any) -> dict[str, list[str]]:
+def _without_secrets(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return *headers* with a mask for the value of each one that its name says to be secret."""
+    if not any(map(_is_secret, headers)):
+        return headers
+    return httpx.Headers(
+        [(name, MASK if _is_secret(name) else value) for name, value in httpx.Headers(headers).multi_items()]
+    )
+
+
+def _is_secret(name: str) -> bool:
+    return is_secret_name(name) or "cookie" in name.lower()
+
+
+def _field_errors(data: JSON) -> dict[str, list[str]]:
     """Return Django REST framework's errors of single fields, also if they are wrapped in `errors`."""
     if type(data) is not dict:
         return {}
-    wrapped = data.get("errors")
+    wrapped: JSON = data.get("errors")
     candidates = {**data, **wrapped} if type(wrapped) is dict else data
-    fields = {}
+    fields: dict[str, list[str]] = {}
+    errors: JSON
     for name, errors in candidates.items():
         if name not in _IN_WORDS and type(errors) is list and (texts := [*filter(None, map(_words, errors))]):
             fields[name] = texts
@@ -104,7 +127,7 @@ def _fields_in_words(fields: Mapping[str, list[str]]) -> str:
     )
 
 
-def _words(data: Any) -> str:
+def _words(data: JSON) -> str:
     """Return what an error's JSON says in words, or nothing."""
     if type(data) is str:
         return data

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
-
+from .. import _http as httpx
+from .._errors import ClientClosedError
 from .shortcut import ShortcutClient
 
 
@@ -16,12 +16,18 @@ class HTTPClient(ShortcutClient):
         super().__init__(**options)
         self._none = _NoCookies()
 
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        if self.is_closed:
+            # httpx has an error of its own for it, which no handler of this library's errors catches.
+            raise ClientClosedError("the client is closed", sent=False)
+        return await super().send(request, **options)
+
     @property
     def cookies(self) -> httpx.Cookies:
         return self._none
 
     @cookies.setter
-    def cookies(self, _cookies: object) -> None:
+    def cookies(self, cookies: object) -> None:  # noqa: ARG002 - named as in the base class
         raise AttributeError("cookies are neither kept nor sent")
 
 

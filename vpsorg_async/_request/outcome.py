@@ -10,9 +10,11 @@ import attrs
 
 
 if TYPE_CHECKING:
-    import httpx
+    from collections.abc import Set as AbstractSet
 
+    from .. import _http as httpx
     from .call import CallState
+    from .shared_pauses import Kind
 
 _REDIRECTION, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
 _REQUEST_TIMEOUT, _TOO_MANY, _UNAVAILABLE = 408, 429, 503
@@ -76,6 +78,7 @@ class Attempt:
         works: whether the API works: it responded, with no 5xx, and nothing is to be attempted again.
         response: the response; `None` where none came, or none that can be read.
         closed: whether closing the client ended it.
+        pauses: the kinds of calls that the pause it was answered with concerns; empty: this call alone.
     """
 
     verdict: Verdict
@@ -84,6 +87,7 @@ class Attempt:
     works: bool = False
     response: httpx.Response | None = None
     closed: bool = False
+    pauses: AbstractSet[Kind] = frozenset()
 
 
 class AttemptMaker(Protocol):
@@ -91,9 +95,11 @@ class AttemptMaker(Protocol):
 
     async def make(self, request: httpx.Request, state: CallState) -> Attempt:
         """Make an attempt in its turn, and return how it ended."""
+        ...
 
     def cut_short(self, state: CallState, *, closed: bool) -> Attempt:
         """Return how the attempt ended that the call's time, or the end of the client, has cut short."""
+        ...
 
 
 def outcome_of_status(status: int, *, retry_after: float | None) -> Outcome:

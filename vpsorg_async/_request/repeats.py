@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from .outcome import Attempt, Retry, Return
+from .shared_pauses import whose
 
 
 if TYPE_CHECKING:
-    import httpx
     import tenacity
 
+    from .. import _http as httpx
     from .._clock import Clock
-    from .._events import Events
     from .call import CallState
     from .outcome import AttemptMaker
     from .retry_budget import RetryBudget
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 class Repeats:
     """Makes the attempts that a `Retry` asks for."""
 
-    def __init__(self, attempts: AttemptMaker, clock: Clock, events: Events, budget: RetryBudget) -> None:
+    def __init__(self, attempts: AttemptMaker, clock: Clock, budget: RetryBudget) -> None:
         # Loaded with the client: it takes long, and in the middle of a call no descriptor may be left to open it with.
         from tenacity import AsyncRetrying  # noqa: PLC0415
 
         self._retrying = AsyncRetrying
         self.attempts = attempts
         self.clock = clock
-        self.events = events
         self.budget = budget
 
     async def after(self, first: Attempt, request: httpx.Request, state: CallState) -> Attempt:
@@ -48,6 +47,9 @@ class Repeats:
             # Here by a task that is cancelled, or fails, on the way to the next response.
             driver.release(succeeded=False)
         if isinstance(driver.last.verdict, Retry):
+            if driver.last.verdict.free:
+                # The call ends here, and its pause holds up others.
+                driver.tell_pause(driver.last.verdict)
             driver.last.verdict = Return()
         return driver.last
 
@@ -80,8 +82,12 @@ class _Driver:
         # To tenacity a cancel is an outcome, as any exception is: never one to go on after.
         if progress.outcome is None or progress.outcome.failed or not isinstance(verdict := self.last.verdict, Retry):
             return False
-        left = self.state.left(self.repeats.clock.now())
-        if left is not None and 0 < left < verdict.least:
+        state, now = self.state, self.repeats.clock.now()
+        if state.begin_by < state.deadline:
+            # What must not be sent too late fails as soon as that is known.
+            if now + verdict.after > state.begin_by:
+                return False
+        elif 0 < state.deadline - now < verdict.least:
             return False
         self.acquired = not verdict.free and await self.repeats.budget.acquire()
         return verdict.free or self.acquired
@@ -95,10 +101,9 @@ class _Driver:
         verdict = self.last.verdict
         assert isinstance(verdict, Retry)
         self.state.pauses += 1
-        self.repeats.events.emit(
-            "call.paused" if verdict.free else "call.retry",
-            request=self.state.call.summary,
-            attempt=self.state.attempts,
-            after=verdict.after,
-            reason=self.last.trouble,
-        )
+        if verdict.free:
+            self.tell_pause(verdict)
+
+    def tell_pause(self, verdict: Retry) -> None:
+        if self.state.record is not None:
+            self.state.record.paused(verdict.after, whose(self.last.pauses))

@@ -22,10 +22,8 @@ from .retry_budget import RetryBudget
 
 
 if TYPE_CHECKING:
-    import httpx
-
+    from .. import _http as httpx
     from .._clock import Clock
-    from .._events import Events
     from .._lifetime import Lifetime
     from .._policies import RetryPolicy
     from .call import CallState
@@ -36,7 +34,7 @@ _GRID: dict[Outcome, tuple[type[Verdict] | None, ...]] = {
     #                       SAFE    IDEMPOTENT  STATE_CHECKED  RECONCILE   NEVER
     Outcome.SUCCEEDED:      (Return, Return,    Return,        Return,     Return),
     Outcome.UNREADABLE:     (Return, Return,    Return,        Reconcile,  Return),
-    Outcome.REDIRECTED:     (Return, Return,    Return,        Return,     Return),
+    Outcome.REDIRECTED:     (Return, Return,    Return,        Reconcile,  Return),
     Outcome.REFUSED:        (Return, Return,    Return,        Return,     Return),
     Outcome.REPEAT_REFUSED: (None,   Reconcile, Reconcile,     None,       None),
     Outcome.GAVE_UP:        (Retry,  Retry,     Retry,         Return,     Return),
@@ -63,12 +61,12 @@ _FINAL: dict[type[Verdict], Verdict] = {Return: Return(), Reconcile: Reconcile()
 class RetryLoop:
     """Makes the attempts of a call until a verdict ends it."""
 
-    def __init__(self, attempts: AttemptMaker, clock: Clock, events: Events, lifetime: Lifetime) -> None:
+    def __init__(self, attempts: AttemptMaker, clock: Clock, lifetime: Lifetime) -> None:
         self._attempts = attempts
         self._clock = clock
         self._lifetime = lifetime
-        self._budget = RetryBudget()
-        self._repeats = Repeats(attempts, clock, events, self._budget)
+        self.budget = RetryBudget()
+        self._repeats = Repeats(attempts, clock, self.budget)
 
     async def run(self, request: httpx.Request, state: CallState) -> Attempt:
         """Return the attempt that the call ends with; if it is an error, that is `state.error`.
@@ -85,18 +83,19 @@ class RetryLoop:
                 )
             if scope.cancelled_caught:
                 attempt = self._attempts.cut_short(state, closed=self._lifetime.closed)
-            match attempt.verdict:
+            verdict = attempt.verdict
+            match verdict:
                 case Return():
                     if attempt.works and state.attempts == 1 and not state.options.poll:
-                        self._budget.succeeded_at_once(state.options.retry.budget)
+                        self.budget.succeeded_at_once(state.options.retry.budget)
                     return attempt
                 case Retry():
                     left = state.left(self._clock.now())
                 case Reconcile():
                     state.lost, state.error = True, _unsettled(attempt, state)
                     return attempt
-                case unreachable:
-                    assert_never(unreachable)
+                case _:
+                    assert_never(verdict)
 
 
 def _unsettled(attempt: Attempt, state: CallState) -> Exception:
@@ -105,7 +104,9 @@ def _unsettled(attempt: Attempt, state: CallState) -> Exception:
     assert isinstance(cause, VPSError)
     if state.call.retry_safety is not RetrySafety.NEVER:
         return UnsettledError(began=state.began, cause=cause, response=attempt.response, closed=attempt.closed)
-    unknown = OutcomeUnknownError(f"{cause}; it may have been executed", request_summary=state.call.summary)
+    unknown = OutcomeUnknownError(
+        f"{cause}; it may have been executed", candidates=(), request_summary=state.call.summary
+    )
     unknown.__cause__ = cause.__cause__
     return unknown
 
@@ -139,4 +140,7 @@ def leaves_doubt(safety: RetrySafety, outcome: Outcome) -> bool:
     """Return whether the API may have executed the request, so that a later attempt may find it done."""
     if outcome in (Outcome.LOST, Outcome.FAILED):
         return True
+    if outcome is Outcome.REDIRECTED:
+        # A 303 says that the request was received.
+        return safety is not RetrySafety.SAFE
     return TABLE[safety, outcome] is not Return and outcome not in (Outcome.LIMITED, Outcome.NOT_SENT)

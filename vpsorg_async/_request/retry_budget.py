@@ -26,6 +26,11 @@ class RetryBudget:
         self._under_way = 0
         self._waiting: deque[anyio.Event] = deque()
 
+    @property
+    def level(self) -> float:
+        """How many retries may be made now."""
+        return self._level
+
     async def acquire(self) -> bool:
         """Return whether a retry may be made; if so, `release` must be called when it has ended.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
-
+from .. import _http as httpx
 from .._transport.httpx_adapter import HTTPXAdapter
 from .._transport.types import Transport
 from .attempt import Attempts
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from .._events import Events
     from .._lifetime import Lifetime
     from .auth import Authorizer
+    from .call_events import Calls
     from .limiter import Limiter
 
 
@@ -38,11 +38,15 @@ class RetryTransport(httpx.AsyncBaseTransport):
         clock: Clock,
         lifetime: Lifetime,
         events: Events,
+        calls: Calls,
         options: CallOptions,
     ) -> None:
         self._inner: Transport = inner if isinstance(inner, Transport) else HTTPXAdapter(inner)
-        attempts = Attempts(RoundTrips(self._inner, authorizer), limiter, clock)
-        self._loop = RetryLoop(attempts, clock, events, lifetime)
+        attempts = Attempts(RoundTrips(self._inner), authorizer, limiter, clock, events)
+        self._loop = RetryLoop(attempts, clock, lifetime)
+        self.budget = self._loop.budget
+        self.where = attempts.where
+        self._calls = calls
         self._limiter = limiter
         self._clock = clock
         self._lifetime = lifetime
@@ -64,13 +68,31 @@ class RetryTransport(httpx.AsyncBaseTransport):
         """
         state: CallState | None = request.extensions.get(EXTENSION)
         if state is None:
-            request, state = self._with_state(request)
-        if (observe := OBSERVER.get()) is not None:
-            observe(state)
+            return await self._foreign(request)
+        if (observe := OBSERVER.get()) is None:
+            return await self._handle(request, state)
+        observe(state)
+        # asyncio keeps the context in which a connection was opened, and so all that the observer refers to.
+        observed = OBSERVER.set(None)
+        try:
+            return await self._handle(request, state)
+        finally:
+            OBSERVER.reset(observed)
+
+    async def _foreign(self, request: httpx.Request) -> httpx.Response:
+        """Handle a request that the user of `client.http` has made."""
+        request, state = self._with_state(request)
+        with self._calls.of(state):
+            response = await self.handle_async_request(request)
+            state.done = state.error is None
+        return response
+
+    async def _handle(self, request: httpx.Request, state: CallState) -> httpx.Response:
         self._lifetime.check()
         if state.options.timeout is not None:
             state.deadline = self._clock.now() + state.options.timeout
-        state.ticket = self._limiter.ticket(poll=state.options.poll)
+        state.url = request.url
+        state.ticket = self._limiter.ticket(state.options.share, state.call.kind)
         response = (await self._loop.run(request, state)).response
         if response is None:
             assert state.error is not None

@@ -89,8 +89,11 @@ class DirectStream(Stream):
             self._direct = False
             item = MaskedBytes(item[taken:])
         await self._stream.send(item)
+        # A connection that is lost meanwhile ends anyio's wait without an error.
+        if self._transport.is_closing():
+            raise anyio.BrokenResourceError from self._error
 
-    async def receive(self, _max_bytes: int = 65536) -> bytes:
+    async def receive(self, max_bytes: int = 65536) -> bytes:  # noqa: ARG002 - named as in the base class
         """Return what comes next; see `Stream`."""
         if self._unread:
             await anyio.lowlevel.checkpoint()

@@ -9,9 +9,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import httpx
+import anyio.lowlevel
 
-from .types import MAX_BODY, RawResponse
+from .. import _http as httpx
+from .._cancellation import cancels_asked, is_foreign_cancel
+from .types import MAX_BODY, Phase, RawResponse, keep_alive_of
 
 
 if TYPE_CHECKING:
@@ -47,9 +49,18 @@ class HTTPXAdapter:
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
-    async def round_trip(self, request: RawRequest, on_first_byte: Callable[[], None]) -> RawResponse:
+    async def round_trip(self, request: RawRequest, on_phase: Callable[[Phase], None]) -> RawResponse:
         """Send *request* and return the response; see `Transport`."""
-        on_first_byte()
+        on_phase(Phase.SENDING)
+        on_phase(Phase.RESPONSE)
+        asked = cancels_asked()
+        try:
+            return await self._round_trip(request)
+        except BaseException as error:
+            await _come_out_as_it_is(error, asked)
+            raise
+
+    async def _round_trip(self, request: RawRequest) -> RawResponse:
         response = await self._transport.handle_async_request(as_httpx(request))
         try:
             received = await read(response)
@@ -66,10 +77,33 @@ class HTTPXAdapter:
         await self._transport.aclose()
 
 
+async def _come_out_as_it_is(error: BaseException, asked: int) -> None:
+    """Raise the cancel that a transport has turned into *error*, or an error for a cancel that nobody has asked for.
+
+    *asked* is how often the task had been cancelled before.
+
+    Raises:
+        httpx.ReadError: the transport raised a cancel of its own. The request may have been sent.
+    """
+    if is_foreign_cancel(error):
+        raise httpx.ReadError("the transport was cancelled by its own code") from None
+    if isinstance(error, Exception):
+        # A deadline, or the cancel of a scope around it.
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        if cancels_asked() > asked:
+            raise anyio.get_cancelled_exc_class() from error
+
+
 def as_httpx(request: RawRequest, **changed: Any) -> httpx.Request:
     """Return *request* as httpx's transports take it, with what is *changed*."""
-    facts = {"headers": request.headers, "stream": request.body, "extensions": request.extensions, **changed}
-    return httpx.Request(request.method, request.url, **facts)
+    facts: dict[str, Any] = {
+        "url": request.url,
+        "headers": request.headers,
+        "stream": request.body,
+        "extensions": request.extensions,
+        **changed,
+    }
+    return httpx.Request(request.method, **facts)
 
 
 async def _end(chunks: AsyncIterator[bytes]) -> None:
@@ -105,4 +139,13 @@ async def read(
     finally:
         if not complete:
             await leave(chunks)
-    return RawResponse(response.status_code, reason, response.headers.raw, bytes(body), trouble, reusable=complete)
+    kept = [keep_alive_of(value) for name, value in response.headers.raw if name.lower() == b"keep-alive"]
+    return RawResponse(
+        response.status_code,
+        reason,
+        response.headers.raw,
+        bytes(body),
+        trouble,
+        reusable=complete,
+        keep_alive=min((seconds for seconds in kept if seconds is not None), default=None),
+    )

@@ -1,7 +1,8 @@
 """Tells whether bytes came behind the last response that httpcore read, by private names of httpx and httpcore.
 
-httpcore would take such bytes for the next call's response, and tells of them nowhere else. This module is the only one
-that knows these names. Where one is missing, nothing can be told, and a connection by way of a proxy is not used again.
+httpcore would take such bytes for the next call's response, and tells of them nowhere else. They lie in its parser, or
+in the buffers of the streams underneath, anyio's or trio's. This module is the only one that knows these names. Where
+one of httpx's or httpcore's is missing, nothing can be told, and a connection of httpx's is not used again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import httpx
+    from .. import _http as httpx
 
 
 def missing_names(transport: httpx.AsyncHTTPTransport) -> Sequence[str]:
@@ -22,7 +23,10 @@ def missing_names(transport: httpx.AsyncHTTPTransport) -> Sequence[str]:
         return ["_pool.connections"]
     if any(_innermost(held) is None for held in pool.connections):
         return ["_connection or _h11_state"]
-    return [] if all(_has_trailing(held) for held in pool.connections) else ["_h11_state.trailing_data"]
+    if not all(_has_trailing(held) for held in pool.connections):
+        return ["_h11_state.trailing_data"]
+    has_stream = all(hasattr(_innermost(held), "_network_stream") for held in pool.connections)
+    return [] if has_stream else ["_network_stream"]
 
 
 def has_leftover(transport: httpx.AsyncHTTPTransport) -> bool:
@@ -30,7 +34,10 @@ def has_leftover(transport: httpx.AsyncHTTPTransport) -> bool:
     if missing_names(transport):
         return True
     pool: Any = transport._pool  # noqa: SLF001 - what this module is for
-    return any(_innermost(held)._h11_state.trailing_data[0] for held in pool.connections)  # noqa: SLF001 - the same
+    return any(
+        _innermost(held)._h11_state.trailing_data[0] or _is_buffered(_innermost(held)._network_stream)  # noqa: SLF001
+        for held in pool.connections
+    )
 
 
 def _innermost(connection: Any) -> Any:
@@ -38,6 +45,20 @@ def _innermost(connection: Any) -> Any:
     while connection is not None and not hasattr(connection, "_h11_state"):
         connection = getattr(connection, "_connection", None)
     return connection
+
+
+def _is_buffered(stream: Any) -> bool:
+    """Return whether *stream*, or one that it stands on, holds bytes that nobody has received."""
+    while stream is not None:
+        # A TLS session takes from what has come no more than the record that it reads.
+        session = getattr(stream, "_ssl_object", None)
+        come = getattr(stream, "_read_bio", None) or getattr(stream, "_incoming", None)
+        queue = getattr(getattr(stream, "_protocol", None), "read_queue", None)
+        if queue or getattr(come, "pending", 0) or (session is not None and session.pending()):
+            return True
+        below = getattr(stream, "_stream", None) or getattr(stream, "_transport_stream", None)
+        stream = below or getattr(stream, "transport_stream", None)
+    return False
 
 
 def _has_trailing(connection: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import ssl
 import time
 
@@ -10,29 +11,36 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 import attrs
-import httpx
 
+from .. import _http as httpx
 from .connection import CLOSING_SECONDS, Connection
-from .proxy_connection import ProxyConnection
+from .httpx_connection import HTTPXConnection
+from .name_lookup import NameLookup
+from .replaced import BELOW_THE_CLIENT
 from .types import RawRequest, nobody, origin_of
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .types import Origin, RawResponse
+    from .proxy_config import ChosenProxy
+    from .types import Origin, Phase, RawResponse
 
-    AnyConnection = Connection | ProxyConnection
+    AnyConnection = Connection | HTTPXConnection
 
 IDLE_SECONDS = 30.0
 """An idle connection older than this is closed when its turn comes (assumed; servers close after 5 to 75 s)."""
+
+MARGIN = 1.0
+"""Seconds before the end of the server's own `Keep-Alive: timeout=…` at which a connection is not used any more."""
 
 
 @attrs.define(eq=False, repr=False)
 class _Idle:
     origin: Origin
     connection: AnyConnection
-    since: float
+    # When it is not to be used any more.
+    until: float
 
 
 class ConnectionPool(httpx.AsyncBaseTransport):
@@ -46,7 +54,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     def __init__(
         self,
         make_ssl_context: Callable[[], ssl.SSLContext],
-        proxy: httpx.Proxy | None = None,
+        proxy: ChosenProxy | None = None,
         *,
         size: int = 100,
         now: Callable[[], float] = time.monotonic,
@@ -56,8 +64,11 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._bare_context: ssl.SSLContext | None = None
         if proxy is not None:
             # By its first connection a process may have no descriptor left to open a module with.
-            import httpcore  # noqa: F401, PLC0415
-        self._proxy = proxy
+            importlib.import_module(httpx.CORE)
+        self._proxy = None if proxy is None else proxy.proxy
+        # Where the way leads by, for errors.
+        self.route = "" if proxy is None else proxy.route
+        self._names = NameLookup(now)
         self._size = size
         self._now = now
         # The one at the bottom has been idle for longest.
@@ -65,7 +76,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._in_use = 0
         self._closed = False
 
-    async def round_trip(self, request: RawRequest, on_first_byte: Callable[[], None]) -> RawResponse:
+    async def round_trip(self, request: RawRequest, on_phase: Callable[[Phase], None]) -> RawResponse:
         """Send *request* and return the response; see `Transport`.
 
         Raises:
@@ -79,8 +90,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             while unwanted:
                 await _close(unwanted[-1])
                 unwanted.pop()
-            response = await connection.round_trip(request, on_first_byte)
-            kept = response.reusable and self._give_back(request.origin, connection)
+            response = await connection.round_trip(request, on_phase)
+            kept = response.reusable and self._give_back(request.origin, connection, response.keep_alive)
         finally:
             for one in unwanted:
                 await _close(one)
@@ -103,6 +114,15 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         stream = _Body(received.body, received.trouble)
         return httpx.Response(received.status, headers=received.headers, stream=stream, extensions=extensions)
 
+    def obstacle(self, host: str) -> str:
+        """Return what holds up every call to *host* at present, as errors say it; empty where nothing does."""
+        return ", whose name is still being looked up" if self._names.is_running(host.removesuffix(".")) else ""
+
+    @property
+    def holds_connections(self) -> bool:
+        """Whether a connection is open and free."""
+        return bool(self._free)
+
     async def aclose(self) -> None:
         """Close the free connections; those in use are closed when their round trips end."""
         self._closed = True
@@ -110,12 +130,14 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         for idle in free:
             await _close(idle.connection)
 
-    def _give_back(self, origin: Origin, connection: AnyConnection) -> bool:
+    def _give_back(self, origin: Origin, connection: AnyConnection, keep_alive: float | None) -> bool:
         """Return whether the connection was kept; if not, the caller closes it."""
-        if not self._closed:
-            self._free.append(_Idle(origin, connection, self._now()))
-            self._in_use -= 1
-        return not self._closed
+        seconds = idle_seconds(keep_alive)
+        if self._closed or not seconds:
+            return False
+        self._free.append(_Idle(origin, connection, self._now() + seconds))
+        self._in_use -= 1
+        return True
 
     async def _discard(self, connection: AnyConnection) -> None:
         """Close the connection of a round trip that did not end cleanly."""
@@ -126,29 +148,35 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     def _take(self, origin: Origin) -> tuple[AnyConnection, list[AnyConnection]]:
         """Return a connection for a round trip, and those that the caller closes before it is used."""
-        fresh = self._now() - IDLE_SECONDS
+        now = self._now()
         unwanted: list[AnyConnection] = []
-        connection = self._take_free(origin, fresh, unwanted) or self._new(origin)
+        connection = self._take_free(origin, now, unwanted) or self._new(origin)
         self._in_use += 1
-        while self._free and (self._free[0].since < fresh or self._in_use + len(self._free) > self._size):
+        while self._free and (self._free[0].until < now or self._in_use + len(self._free) > self._size):
             unwanted.append(self._free.pop(0).connection)
         return connection, unwanted
 
-    def _take_free(self, origin: Origin, fresh: float, unwanted: list[AnyConnection]) -> AnyConnection | None:
+    def _take_free(self, origin: Origin, now: float, unwanted: list[AnyConnection]) -> AnyConnection | None:
         """Return a connection for another round trip. Those that cannot be used become *unwanted*."""
+        kind = self._kind
         for number in reversed(range(len(self._free))):
             idle = self._free[number]
-            if idle.origin == origin and idle.since >= fresh:
+            if idle.origin == origin and type(idle.connection) is kind:
                 del self._free[number]
-                if idle.connection.is_quiet:
+                if idle.until >= now and idle.connection.is_quiet:
                     return idle.connection
                 unwanted.append(idle.connection)
         return None
 
+    @property
+    def _kind(self) -> type[AnyConnection]:
+        """The kind of connection for the next round trip. A mock or tracer of httpx's sees only httpx's own."""
+        return HTTPXConnection if self._proxy is not None or BELOW_THE_CLIENT.is_replaced() else Connection
+
     def _new(self, origin: Origin) -> AnyConnection:
-        if self._proxy is None:
-            return Connection(origin, self._trusting)
-        return ProxyConnection(self._context_for(origin), self._proxy)
+        if self._kind is Connection:
+            return Connection(origin, self._trusting, self._names)
+        return HTTPXConnection(self._context_for(origin), self._proxy)
 
     def _trusting(self) -> ssl.SSLContext:
         self._ssl_context = self._ssl_context or self._make_ssl_context()
@@ -179,6 +207,16 @@ class _Body(httpx.AsyncByteStream):
         if self._trouble is not None:
             raise self._trouble
         raise StopAsyncIteration
+
+
+def idle_seconds(keep_alive: float | None) -> float:
+    """Return for how long an idle connection may be used, where the server keeps it for *keep_alive* seconds.
+
+    The server counts from when it sent the response, and a request takes its time to arrive.
+    """
+    if keep_alive is None:
+        return IDLE_SECONDS
+    return min(IDLE_SECONDS, max(keep_alive - MARGIN, keep_alive / 2))
 
 
 async def _close(connection: AnyConnection) -> None:

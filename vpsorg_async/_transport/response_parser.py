@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 
 import httptools
-import httpx
 
-from .types import MAX_BODY, RawResponse
+from .. import _http as httpx
+from .types import MAX_BODY, OversizedError, RawResponse, keep_alive_of
 
 
 MAX_HEAD = 100 * 1024
-"""Of the bytes before a body, those of interim responses included; httpcore's limit too."""
+"""Of the bytes before a body, those of interim responses included, and of those behind it; httpcore's limit too."""
+
+MAX_INTERIM = 100
+"""Of the interim responses (1xx) before the response (assumed)."""
 
 _FINAL = 200
 _LOWEST_STATUS = 100
@@ -28,6 +31,31 @@ class HeadTooLargeError(httpx.RemoteProtocolError):
     error_status_hint = 431
 
 
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1\d\d[ \r]")
+_LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*(\d[\d, \t]*?)[ \t]*(?=\r\n(?![ \t]))", re.IGNORECASE)
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+def with_one_length(message: bytes) -> bytes | None:
+    """Return *message*, a whole head and what follows, with one of several equal values of `Content-Length`.
+
+    llhttp would read none of them. `None`: they are not equal, so that the message could be read in two ways (RFC 9110,
+    8.6); empty: the head has not come whole.
+    """
+    start = 0
+    while _INTERIM.match(message, start) and (end := message.find(_END_OF_HEAD, start)) >= 0:
+        start = end + len(_END_OF_HEAD)
+    end = message.find(_END_OF_HEAD, start)
+    if end < 0:
+        return b""
+    head, rest = message[start : end + 2], message[end + 2 :]
+    values: set[bytes] = {value.strip() for line in _LENGTH.findall(head) for value in line.split(b",")}
+    if len(values) != 1:
+        return None
+    first, *more = _LENGTH.split(head)[::2]
+    return message[:start] + first + b"\r\nContent-Length: " + values.pop() + b"".join(more) + rest
+
+
 class ResponseParser:
     """Takes bytes until it is `done`.
 
@@ -40,8 +68,13 @@ class ResponseParser:
         self.done = False
         self._bodiless = method == "HEAD"
         self._parser = httptools.HttpResponseParser(self)
+        # Of the head, and of what stands between the pieces of a body, and behind them.
         self._fed = 0
-        self._began = b""
+        self._interim = 0
+        # Kept until the head has come whole: it is read again where it repeats itself.
+        self._head: list[bytes] = []
+        # Whether it gives its length more than once.
+        self._repeats = False
         self._in_body = False
         self._status = 0
         self._reason = b""
@@ -51,9 +84,15 @@ class ResponseParser:
         self._expected: bytes | None = None
         self._chunked = False
         self._keep_alive = False
+        self._seconds: float | None = None
         self._complete = False
         self._unasked = False
         self._wrong = ""
+
+    @property
+    def untouched(self) -> bool:
+        """Whether not a byte has been fed."""
+        return not self._fed
 
     def feed(self, data: bytes) -> None:
         """Take *data*.
@@ -62,8 +101,23 @@ class ResponseParser:
             httpx.RemoteProtocolError: it is no response, or one that could be read in two ways.
             BaseException: what a signal's handler raised meanwhile, such as KeyboardInterrupt.
         """
+        length = self._length
+        self._check_size(data)
         if not self._in_body:
             self._check_head(data)
+        if self._repeats:
+            self._read_again()
+        else:
+            self._parse(data)
+        if self._wrong:
+            raise httpx.RemoteProtocolError(self._wrong)
+        if self._interim > MAX_INTERIM:
+            raise OversizedError(f"there are more than {MAX_INTERIM} interim responses before the response")
+        if self._length > length:
+            self._fed = 1
+        self.done = self._complete or self._length > MAX_BODY
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -72,23 +126,44 @@ class ResponseParser:
             # Nothing below raises by itself; httptools wraps whatever comes from there, a Ctrl-C too.
             raise (error.__context__ or error) from None
         except httptools.HttpParserError as error:
-            # What comes behind a whole response takes nothing away from it.
-            if not self._complete:
+            if self._complete:
+                # What comes behind a whole response takes nothing away from it.
+                self._unasked = True
+            elif self._in_body or self._repeats or "Content-Length" not in str(error):
                 raise httpx.RemoteProtocolError(self._wrong or f"not an HTTP response: {error}") from None
-            self._unasked = True
-        if self._wrong:
-            raise httpx.RemoteProtocolError(self._wrong)
-        self.done = self._complete or self._length > MAX_BODY
+            else:
+                self._repeats = True
+                self._read_again()
+
+    def _read_again(self) -> None:
+        """Read a head that gives its length more than once from its beginning, when it has come whole."""
+        came = b"".join(self._head)
+        message = with_one_length(came)
+        if message is None:
+            several = _LENGTH.search(came) is not None
+            raise httpx.RemoteProtocolError(
+                f"the response gives {'more than one length' if several else 'a length that is no number'}"
+            )
+        if message:
+            self._parser = httptools.HttpResponseParser(self)
+            self._head, self._interim, self._reason, self._headers = [], 0, b"", []
+            self._parse(message)
+            self._repeats = False
+
+    def _check_size(self, data: bytes) -> None:
+        # The last of them may hold the body's beginning.
+        if self._fed > MAX_HEAD:
+            if self._in_body:
+                raise OversizedError(f"the response's trailers are larger than {MAX_HEAD // 1024} KiB")
+            raise HeadTooLargeError(f"the response's head is larger than {MAX_HEAD // 1024} KiB")
+        self._fed += len(data)
 
     def _check_head(self, data: bytes) -> None:
-        self._fed += len(data)
-        if len(self._began) < len(_BEGIN):
-            self._began = (self._began + data)[: len(_BEGIN)]
-            if not _BEGIN.startswith(self._began):
-                raise httpx.RemoteProtocolError("the response does not begin as HTTP/1.1 does")
-        # The last of them may hold the body's beginning.
-        if self._fed - len(data) > MAX_HEAD:
-            raise HeadTooLargeError(f"the response's head is larger than {MAX_HEAD // 1024} KiB")
+        self._head.append(data)
+        if self._fed - len(data) < len(_BEGIN):
+            began = b"".join(self._head)[: len(_BEGIN)]
+            if not _BEGIN.startswith(began):
+                raise httpx.RemoteProtocolError("what came does not begin as HTTP/1.1 does")
 
     def finish(self, broken: httpx.TransportError | None = None) -> RawResponse:
         """Return the response, no more bytes being wanted, or the connection having ended, or being *broken*.
@@ -105,6 +180,7 @@ class ResponseParser:
             b"".join(self._body),
             None if self.done else broken or self._shortfall(),
             self._complete and self._keep_alive and not self._unasked,
+            keep_alive=self._seconds,
         )
 
     def _headless(self) -> httpx.RemoteProtocolError:
@@ -147,8 +223,9 @@ class ResponseParser:
             if self._status == _SWITCHING:
                 self._wrong = "the server switched to another protocol unasked"
             self._reason, self._headers = b"", []
+            self._interim += 1
             return
-        self._in_body = True
+        self._in_body, self._head = True, []
         self._keep_alive = self._parser.should_keep_alive()
         self._frame()
         if self._bodiless:
@@ -156,7 +233,8 @@ class ResponseParser:
 
     def _frame(self) -> None:
         """Find by what the body ends, and refuse what another reader might see otherwise."""
-        encodings, shown = [], [self._reason]
+        encodings: list[bytes] = []
+        shown = [self._reason]
         for name, value in self._headers:
             shown.append(value)
             lowered = name.lower()
@@ -166,6 +244,8 @@ class ResponseParser:
                 self._expected = value
             elif lowered == b"connection" and b"close" in value.lower():
                 self._keep_alive = False
+            elif lowered == b"keep-alive":
+                self._seconds = keep_alive_of(value)
         if _CONTROL.search(b"".join(shown)):
             self._wrong = "the response's head has a control character"
         if encodings and encodings != [b"chunked"]:

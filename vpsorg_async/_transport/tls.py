@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 import anyio.to_thread
-import httpx
+
+from .. import _http as httpx
 
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class TLSStream:
         self._outgoing = outgoing
         # Whether more has come than was received. A session takes from *incoming* no more than the record it reads.
         self._unread = False
+        self._flushing = False
 
     @classmethod
     async def open(cls, below: Stream, host: str, context: ssl.SSLContext) -> Self:
@@ -45,8 +47,8 @@ class TLSStream:
         """
         context.set_alpn_protocols(["http/1.1"])
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        # As it stands in the Host header; the ssl module by itself knows an older way to write it.
-        name = httpx.URL(scheme="https", host=host).raw_host.decode("ascii")
+        # A certificate never has the last dot that says that a name is complete (RFC 6066, 3).
+        name = raw_host(host).removesuffix(".")
         begin = functools.partial(context.wrap_bio, incoming, outgoing, server_hostname=name)
         # Another's may read files for it.
         session = begin() if type(context) is ssl.SSLContext else await anyio.to_thread.run_sync(begin)
@@ -95,8 +97,18 @@ class TLSStream:
             return result
 
     async def _flush(self) -> None:
-        if self._outgoing.pending:
-            await self._below.send(self._outgoing.read())
+        """Send what the session has left. Who sends already, while another task reads, sends this too."""
+        while self._outgoing.pending and not self._flushing:
+            self._flushing = True
+            try:
+                await self._below.send(self._outgoing.read())
+            finally:
+                self._flushing = False
 
     async def _feed(self) -> None:
         self._incoming.write(await self._below.receive())
+
+
+def raw_host(host: str) -> str:
+    """Return *host* as it stands in the Host header; the standard library by itself knows an older way to write it."""
+    return httpx.URL(scheme="https", host=host).raw_host.decode("ascii")

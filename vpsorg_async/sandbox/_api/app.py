@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
+from ... import _http as httpx
 from .._state.calls import Call
 from .._state.catalogue import utc_time
 from .._state.refusals import Refused, detail, not_found
@@ -31,29 +32,31 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from .._state.account import Account
-    from .._state.backend import Backend
+    from .._state.backend import Access, Backend
     from ..faults import Fault
+    from .latency import Latency
 
 
 BASE_PATH = "/api/v1"
+_SECRET_HEADERS = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
 _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OK = 200
 
 
-def make_app(backend: Backend, more_routes: Iterable[BaseRoute] = ()) -> ASGIApp:
-    """Return the app for *backend*; *more_routes* are the routes outside the API."""
-    routes = [Route(BASE_PATH + path, _Path(backend, methods)) for path, methods in ENDPOINTS.items()]
-    fallback = Route("/{path:path}", _Path(backend, None))
+def make_app(backend: Backend, latency: Latency, more_routes: Iterable[BaseRoute] = ()) -> ASGIApp:
+    """Return the app for *backend*; *more_routes* are the routes outside the API, which have no latency."""
+    routes = [Route(BASE_PATH + path, _Path(backend, methods, latency)) for path, methods in ENDPOINTS.items()]
+    fallback = Route("/{path:path}", _Path(backend, None, latency))
     return Router([*routes, *more_routes, fallback], redirect_slashes=False)
 
 
 class _Path:
     """The endpoints of one path; an ASGI app, so that Starlette passes every method to it."""
 
-    def __init__(self, backend: Backend, methods: Mapping[str, Endpoint] | None) -> None:
+    def __init__(self, backend: Backend, methods: Mapping[str, Endpoint] | None, latency: Latency) -> None:
         self._backend = backend
         self._methods = methods
+        self._latency = latency
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -62,8 +65,11 @@ class _Path:
         except ClientDisconnect:
             # An incomplete request has no effect, and no client waits for a response.
             return
+        half = self._latency.draw() / 2
+        if half:
+            await self._backend.clock.sleep(half)
         response, faults = respond(self._backend, self._methods, request, body)
-        await send_response(response, faults, self._backend.clock, request, send)
+        await send_response(response, faults, self._backend.clock, request, send, after=half)
 
 
 def respond(
@@ -101,14 +107,21 @@ def _execute_or_refuse(
         return ApiResponse(status)
     try:
         if methods is None:
-            raise not_found()
-        account = _authenticate(backend, request)
+            raise _no_endpoint(request.url.path)
+        access = _authenticate(backend, request)
         endpoint = _endpoint(methods, request.method)
-        asked = _api_request(request, body, account, now, faults)
+        asked = _api_request(request, body, access, now, faults)
         seed = f"{backend.seed}/answer/{len(backend.calls)}"
         return _content_under(faults, endpoint(asked), asked, seed)
     except Refused as refused:
         return ApiResponse(refused.status, refused.body, refused.headers)
+
+
+def _no_endpoint(path: str) -> Refused:
+    """Return the 404 for a path that no endpoint has."""
+    if path.startswith(f"{BASE_PATH}/"):
+        return not_found()
+    return not_found(f"Not found. Every path of the API begins with {BASE_PATH}: is it missing from the base URL?")
 
 
 def _endpoint(methods: Mapping[str, Endpoint], method: str) -> Endpoint:
@@ -117,15 +130,17 @@ def _endpoint(methods: Mapping[str, Endpoint], method: str) -> Endpoint:
     return methods[method]
 
 
-def _api_request(request: Request, body: bytes, account: Account, now: float, faults: Sequence[Fault]) -> ApiRequest:
+def _api_request(request: Request, body: bytes, access: Access, now: float, faults: Sequence[Fault]) -> ApiRequest:
     server_id = request.path_params.get("server_id", "")
-    seen, then = account_seen(faults, account, server_id, now)
+    seen, then = account_seen(faults, access.account, server_id, now)
     return ApiRequest(
+        access=access,
         account=seen,
         now=then,
         url=str(request.url.replace(query="")),
         query=dict(request.query_params),
         server_id=server_id,
+        plan_id=request.path_params.get("plan_id", ""),
         body=body,
         headers={name: value for name, value in request.headers.items() if name in HEADERS},
         ends_in=status_after(faults),
@@ -139,7 +154,7 @@ def _content_under(faults: Sequence[Fault], response: ApiResponse, asked: ApiReq
     return attrs.evolve(response, body=body)
 
 
-def _authenticate(backend: Backend, request: Request) -> Account:
+def _authenticate(backend: Backend, request: Request) -> Access:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise detail(401, "Authentication credentials were not provided.", {"WWW-Authenticate": "Bearer"})
@@ -148,7 +163,7 @@ def _authenticate(backend: Backend, request: Request) -> Account:
         raise detail(401, "Invalid token.", {"WWW-Authenticate": "Bearer"})
     if access.read_only and request.method not in _READ_METHODS:
         raise detail(403, "You do not have permission to perform this action.")
-    return access.account
+    return access
 
 
 def _record_of(request: Request, body: bytes, status: int, now: float) -> Call:
@@ -157,6 +172,7 @@ def _record_of(request: Request, body: bytes, status: int, now: float) -> Call:
         path=_path_of(request),
         query=dict(request.query_params),
         json=_parsed_or_none(body),
+        headers=httpx.Headers([header for header in request.headers.raw if header[0] not in _SECRET_HEADERS]),
         status=status,
         at=now,
     )

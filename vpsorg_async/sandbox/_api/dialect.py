@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from .messages import ApiRequest
 
 
-HEADERS = frozenset({"accept", "user-agent"})
-"""The request headers that `dialect_of` reads."""
+HEADERS = frozenset({"accept", "content-type", "user-agent"})
+"""The request headers that tell which program has sent a request."""
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +57,19 @@ def dialect_of(request: ApiRequest, created: Any = None) -> Dialect:
     if agent.startswith("python-requests/"):
         return DOCUMENTED_WITH_UUID
     return DOCUMENTED
+
+
+def wants_documented_plans(request: ApiRequest) -> bool:
+    """Return whether a request for plans is not one of `vps-mcp`, nor of another program that asks for its dialect.
+
+    `vps-mcp` asks for plans without `page_size`; but it sends a `Content-Type`, although a GET has no content.
+    """
+    headers = request.headers
+    by_vps_mcp = (
+        headers.get("user-agent", "").startswith("python-httpx/")
+        and headers.get("accept") == headers.get("content-type") == "application/json"
+    )
+    return not by_vps_mcp and dialect_of(request) is not BY_UUID
 
 
 def _listed(server: Server) -> dict[str, Any]:
@@ -108,6 +121,10 @@ def _common(server: Server, documented: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _listed_with_uuid(server: Server) -> dict[str, Any]:
+    return {**serializers.listed(server), "uuid": server.uuid}
+
+
 _REPLACED = ("id", "location", "plan", "os", "ipv6_address")
 
 DOCUMENTED = Dialect(
@@ -116,7 +133,5 @@ DOCUMENTED = Dialect(
     detailed=serializers.detailed,
     accepted=serializers.accepted,
 )
-DOCUMENTED_WITH_UUID = attrs.evolve(
-    DOCUMENTED, listed=lambda server: {**serializers.listed(server), "uuid": server.uuid}
-)
+DOCUMENTED_WITH_UUID = attrs.evolve(DOCUMENTED, listed=_listed_with_uuid)
 BY_UUID = Dialect(listed=_listed, created=_created, detailed=_detailed, accepted=_accepted)

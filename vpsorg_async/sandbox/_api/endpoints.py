@@ -1,4 +1,4 @@
-"""Implement the nine documented endpoints, and those of the vendor's own programs, as plain functions."""
+"""Implement the documented endpoints, and those of the vendor's own programs, as plain functions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from .._state.account import STATUSES, TRANSITIONS, Server
-from .._state.catalogue import CATALOGUES
+from .._state.catalogue import DOCUMENTED_PLANS, PLANS_BY_UUID, UNDOCUMENTED, holder
 from .._state.refusals import not_found, wrong_fields
 from . import validation
-from .dialect import dialect_of
+from .dialect import dialect_of, wants_documented_plans
 from .messages import ApiRequest, ApiResponse
 
 
@@ -99,6 +99,33 @@ def copy(what: str) -> Endpoint:
     return endpoint
 
 
+def list_plans(request: ApiRequest) -> ApiResponse:
+    """Return one page of the plans that there are, or that the location in the query has."""
+    location = request.query.get("location")
+    plans = [
+        (DOCUMENTED_PLANS[plan_id] if wants_documented_plans(request) else by_uuid)
+        for plan_id, by_uuid in zip(DOCUMENTED_PLANS, PLANS_BY_UUID.values(), strict=True)
+        if not location or location in DOCUMENTED_PLANS[plan_id]["locations"]
+    ]
+    return _page(request, len(plans), lambda start, stop: plans[start:stop])
+
+
+def show_plan(request: ApiRequest) -> ApiResponse:
+    """Return one plan: the documented shape by its id, the other one by its UUID."""
+    key = request.plan_id
+    plan = DOCUMENTED_PLANS.get(_whole_number(key)) or PLANS_BY_UUID.get(key.lower())
+    if plan is None:
+        raise not_found()
+    return ApiResponse(200, plan)
+
+
+def show_account(request: ApiRequest) -> ApiResponse:
+    """Return whose token this is, and what the token allows."""
+    access = request.access
+    token = {"name": "sandbox", "permissions": access.permissions}
+    return ApiResponse(200, {"account": holder(access.number), "token": token})
+
+
 def catalogue(items: Sequence[dict[str, Any]]) -> Endpoint:
     """Return the endpoint that returns one page of *items*."""
 
@@ -116,7 +143,10 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/servers/{server_id}/resize/": {"POST": resize},
     "/servers/{server_id}/backup/": {"POST": copy("Backup")},
     "/servers/{server_id}/snapshot/": {"POST": copy("Snapshot")},
-    **{f"/{name}/": {"GET": catalogue(items)} for name, items in CATALOGUES.items()},
+    "/plans/": {"GET": list_plans},
+    "/plans/{plan_id}/": {"GET": show_plan},
+    "/account/me/": {"GET": show_account},
+    **{f"/{name}/": {"GET": catalogue(items)} for name, items in UNDOCUMENTED.items()},
 }
 """Every path below the base path, with the endpoint of each method."""
 

@@ -19,6 +19,9 @@ NAME = re.compile(r"[A-Za-z0-9-]{1,63}")
 _HOSTNAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 FQDN = re.compile(r"(?=.{1,253}\Z)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*")
 
+Json = dict[str, Any] | list[Any] | str | int | float | bool | None
+"""A JSON value as it is decoded."""
+
 Check = Callable[[Any], str | None]
 """Returns what is wrong with a value, in the words of Django REST framework if it has some; `None` if it is valid."""
 
@@ -64,7 +67,7 @@ def _uuid(known: Mapping[str, Any]) -> Check:
     return check
 
 
-def _uuids(value: Any) -> str | None:
+def _uuids(value: Json) -> str | None:
     if not isinstance(value, list):
         return f'Expected a list of items but got type "{type(value).__name__}".'
     return None if all(map(_is_uuid, value)) else "Must be a valid UUID."
@@ -155,7 +158,7 @@ def new_server(data: Any) -> dict[str, Any]:
     }
 
 
-def read(fields: Mapping[str, Field], data: Any, *, partial: bool = False) -> dict[str, Any]:
+def read(fields: Mapping[str, Field], data: Json, *, partial: bool = False) -> dict[str, Any]:
     """Return the values of *fields* in *data*, with defaults unless *partial*; refuse with 400."""
     if not isinstance(data, dict):
         kind = type(data).__name__
@@ -166,12 +169,12 @@ def read(fields: Mapping[str, Field], data: Any, *, partial: bool = False) -> di
     return {name: data.get(name, field.default) for name, field in fields.items() if name in data or not partial}
 
 
-def new_plan(data: Any) -> int:
+def new_plan(data: Json) -> int:
     """Return the plan id in the body of the vendor's own `resize/` endpoint; refuse with 400."""
     return _PLANS[read(RESIZE, data)["plan"].lower()]
 
 
-def power_command(data: Any) -> str:
+def power_command(data: Json) -> str:
     """Return the command in the body of the vendor's own `power/` endpoint; refuse with 400."""
     asked = data.get("action") if isinstance(data, dict) else None
     if asked is None:

@@ -8,7 +8,19 @@ import time
 import anyio
 import anyio.lowlevel
 
-from .interface import checked_seconds
+from .interface import checked_number, checked_seconds
+
+
+def checked_speed(speed: float) -> float:
+    """Return *speed*, if time can pass at it.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is not above 0, or not finite.
+    """
+    if not 0 < checked_number(speed, "speed") < math.inf:
+        raise ValueError(f"speed={speed!r} must be a finite number above 0; use freeze() to stop time")
+    return speed
 
 
 class ScaledClock:
@@ -17,8 +29,7 @@ class ScaledClock:
     _CHECK_SECONDS = 0.05  # real seconds after which a sleeper checks whether time was advanced
 
     def __init__(self, start: float, speed: float, *, frozen: bool = False) -> None:
-        if not 0 < speed < math.inf:
-            raise ValueError(f"speed={speed!r} must be a finite number above 0; use freeze() to stop time")
+        speed = checked_speed(speed)
         # One tuple, replaced as a whole: a thread that reads it never sees half of a change.
         self._line = (start, time.monotonic(), 0.0 if frozen else speed)
         self._stopped = False

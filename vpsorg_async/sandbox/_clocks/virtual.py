@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -17,7 +18,7 @@ from .interface import checked_seconds
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from types import TracebackType
 
     from ..._clock import Scope
@@ -35,7 +36,7 @@ that makes 8. A longer chain loses no wakeup: it only sees a later time than it 
 _answering_on: ContextVar[VirtualClock | None] = ContextVar("_answering_on", default=None)
 
 
-class _Entry:
+class _Entry(ABC):
     """Something that is due at a time; `gone` when it was reached or is no longer needed."""
 
     __slots__ = ("due", "gone")
@@ -44,8 +45,9 @@ class _Entry:
         self.due = due
         self.gone = False
 
+    @abstractmethod
     def reach(self) -> None:
-        raise NotImplementedError
+        """Do what is due."""
 
 
 class _Sleeper(_Entry):
@@ -156,7 +158,7 @@ class VirtualClock:
         return 0.0 if self._frozen else math.inf
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
+    def answering(self) -> Generator[None]:
         """Stop time while the current task answers a request, except while it sleeps on this clock."""
         token = _answering_on.set(self)
         self._count_requests(1)
@@ -167,7 +169,7 @@ class VirtualClock:
             _answering_on.reset(token)
 
     @contextmanager
-    def _asleep(self, seconds: float) -> Iterator[_Sleeper]:
+    def _asleep(self, seconds: float) -> Generator[_Sleeper]:
         answering = _answering_on.get() is self
         sleeper = _Sleeper(self._now + seconds, self)
         self._sleepers[sleeper] = None

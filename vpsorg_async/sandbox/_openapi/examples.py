@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._state.account import TRANSITIONS
+from .._state.catalogue import holder
 
 
 _STANDARD = {"id": 1, "name": "Standard VPS", "vcpus": 2, "memory": 4096, "storage": 80}
@@ -98,3 +99,10 @@ NO_CREDITS = {"detail": "Insufficient credits."}
 READ_ONLY = {"detail": "You do not have permission to perform this action."}
 NOT_FOUND = {"detail": "Not found."}
 NOT_ALLOWED = {"detail": 'Method "PUT" not allowed.'}
+
+ACCOUNT: dict[str, Any] = {"account": holder(0), "token": {"name": "sandbox", "permissions": ["servers:*"]}}
+
+
+def page_of(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the list of all *items*, which fit one page."""
+    return {"count": len(items), "results": items}

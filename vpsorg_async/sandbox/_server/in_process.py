@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 import anyio.lowlevel
-import httpx
+
+from ... import _http as httpx
 
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import threading
 
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -20,7 +21,6 @@ from ..faults._transmission import CONNECTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from starlette.types import ASGIApp
 
@@ -66,7 +66,7 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
     app_state: dict[str, Any]
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Each request gets a copy of this dictionary in its scope.
         self.app_state = {**self.app_state, CONNECTION: transport}
         super().connection_made(transport)

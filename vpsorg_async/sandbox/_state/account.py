@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -61,7 +62,8 @@ class Event:
 
     Attributes:
         at: the time, in sandbox seconds.
-        kind: `found`, `created`, `commanded`, `settled` (observed after its command had ended), `changed` or `deleted`.
+        kind: `found`, `created`, `commanded`, `settled` (observed after its status had changed by itself), `changed`,
+            `set` (a test sets its status, now or later) or `deleted`.
         server_id: the id of the server.
         data: the details, ready for JSON.
     """
@@ -69,7 +71,7 @@ class Event:
     at: float
     kind: str
     server_id: int
-    data: Mapping[str, Any] = attrs.field(factory=dict)
+    data: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
 
 @attrs.frozen(kw_only=True)
@@ -81,6 +83,8 @@ class Server:
         commands: the number of commands that it has received.
         ends_at: the time at which the current command ends; `None` without one.
         ends_in: the status after the current command.
+        planned: the statuses that it will be set to, each after its time, in the order of their times.
+        since: the time since which it has its status.
     """
 
     id: int
@@ -97,12 +101,22 @@ class Server:
     commands: int = 0
     ends_at: float | None = None
     ends_in: str | None = None
+    planned: tuple[tuple[float, str], ...] = ()
+    since: float = -math.inf
 
     def at(self, now: float) -> Server:
         """Return the server at the time *now*, which is not before its last event."""
+        due = [plan for plan in self.planned if plan[0] <= now]
+        if due:
+            # It ends the command, if the command has not ended before.
+            at, status = due[-1]
+            return self._becomes(status, at, planned=self.planned[len(due) :])
         if self.ends_at is None or self.ends_in is None or now < self.ends_at:
             return self
-        return attrs.evolve(self, status=self.ends_in, updated_at=self.ends_at, ends_at=None, ends_in=None)
+        return self._becomes(self.ends_in, self.ends_at)
+
+    def _becomes(self, status: str, at: float, **changes: Any) -> Server:
+        return attrs.evolve(self, status=status, since=at, updated_at=at, ends_at=None, ends_in=None, **changes)
 
     @property
     def uuid(self) -> str:
@@ -181,7 +195,9 @@ class Account:
             if event.at <= moment(event.server_id):
                 past.apply(event)
         for server_id, server in past._servers.items():
-            past._servers[server_id] = attrs.evolve(server.at(moment(server_id)), ends_at=None, ends_in=None)
+            past._servers[server_id] = attrs.evolve(
+                server.at(moment(server_id)), ends_at=None, ends_in=None, planned=()
+            )
         return past
 
     def find(self, known: ExistingServer) -> None:
@@ -225,6 +241,10 @@ class Account:
         """Delete *server* permanently."""
         self.apply(Event(now, "deleted", server.id))
 
+    def set_status(self, server: Server, status: str, now: float, after: float) -> None:
+        """Give *server* the status *after* seconds. A command that runs then is ended by it."""
+        self.apply(Event(now, "set", server.id, {"status": status, "after": after}))
+
     def apply(self, event: Event) -> None:
         """Apply *event* to the servers and credits, and append it to the log."""
         match event.kind:
@@ -239,6 +259,8 @@ class Account:
                 self._start_command(event)
             case "changed":
                 self._update(event, **event.data)
+            case "set":
+                self._plan(event)
             case "settled":
                 server = self._servers[event.server_id].at(event.at)
                 self._servers[server.id] = server
@@ -266,10 +288,18 @@ class Account:
         server = self._servers[event.server_id].at(event.at)
         self._servers[server.id] = attrs.evolve(server, updated_at=event.at, **changes)
 
+    def _plan(self, event: Event) -> None:
+        server = self._servers[event.server_id].at(event.at)
+        plans = [*server.planned, (event.at + event.data["after"], event.data["status"])]
+        # A stable sort: of two statuses for one moment, the last one given is the one that stays.
+        planned = tuple(sorted(plans, key=lambda plan: plan[0]))
+        self._servers[server.id] = attrs.evolve(server, planned=planned).at(event.at)
+
     def _start_command(self, event: Event) -> None:
         server = self._servers[event.server_id]
         self._servers[server.id] = attrs.evolve(
             server,
+            since=event.at,
             commands=server.commands + 1,
             ends_at=event.at + event.data["seconds"],
             ends_in=event.data["ends_in"],

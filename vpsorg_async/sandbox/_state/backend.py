@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import attrs
@@ -9,6 +10,7 @@ import attrs
 from .account import FIRST_ID, Account
 from .catalogue import initial_server
 from .event_log import EventLog
+from .refusals import Refused
 
 
 if TYPE_CHECKING:
@@ -28,10 +30,19 @@ IDS_PER_ACCOUNT = 1_000_000
 
 @attrs.frozen
 class Access:
-    """The rights of a token. The token itself is not stored here, so that no repr shows it."""
+    """The rights of a token on an account, which has a *number* from 0.
+
+    The token itself is not stored here, so that no repr shows it.
+    """
 
     account: Account
+    number: int
     read_only: bool = False
+
+    @property
+    def permissions(self) -> list[str]:
+        """The permissions of the token, as the vendor names them."""
+        return ["servers:read" if self.read_only else "servers:*"]
 
 
 class Backend:
@@ -61,15 +72,15 @@ class Backend:
         account = Account(seed=self.seed, credits=credits, quota=quota, first_id=first_id)
         self.accounts.append(account)
         self._saved.append(0)
-        self._tokens[token] = Access(account)
+        self._tokens[token] = Access(account, len(self.accounts) - 1)
         if self._file is not None:
             self._replay(account, self._file.events(len(self.accounts) - 1))
         return account
 
     def let_read(self, token: str) -> None:
         """Make *token* read-only, for the account that it already has or else for the first one."""
-        known = self._tokens.get(token)
-        self._tokens[token] = Access(known.account if known else self.accounts[0], read_only=True)
+        known = self._tokens.get(token) or Access(self.accounts[0], 0)
+        self._tokens[token] = attrs.evolve(known, read_only=True)
 
     def access(self, token: str) -> Access | None:
         """Return the rights of *token*; `None` if it is unknown."""
@@ -94,6 +105,20 @@ class Backend:
             for number in range(count):
                 account.find(initial_server(number))
             self.save()
+
+    def set_status(self, key: str, status: str, after: float) -> None:
+        """Give the server with the id or UUID *key* the status, *after* seconds from now, and save that.
+
+        Raises:
+            ValueError: no account has it.
+        """
+        now = self.clock.now()
+        for account in self.accounts:
+            with suppress(Refused):
+                account.set_status(account.server(key, now), status, now, after)
+                self.save()
+                return
+        raise ValueError(f"server_id={key!r}: the sandbox has no such server")
 
     def _replay(self, account: Account, events: Iterable[Event]) -> None:
         for event in events:

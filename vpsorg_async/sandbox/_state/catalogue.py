@@ -19,7 +19,12 @@ PLANS: dict[int, dict[str, Any]] = {
     2: {"id": 2, "name": "Performance VPS", "vcpus": 4, "memory": 8192, "storage": 160, "bandwidth": 4096},
     3: {"id": 3, "name": "Business VPS", "vcpus": 8, "memory": 16384, "storage": 320, "bandwidth": 8192},
     4: {"id": 4, "name": "Enterprise VPS", "vcpus": 16, "memory": 32768, "storage": 640, "bandwidth": 16384},
+    5: {"id": 5, "name": "Starter VPS", "vcpus": 1, "memory": 2048, "storage": 40, "bandwidth": 1024},
 }
+"""The plans by id, in the shape that a server's detail has.
+
+The documentation gives the id 1 to "Standard VPS" in its examples of servers, and to "Starter VPS" in that of plans.
+"""
 
 SYSTEMS: dict[int, dict[str, Any]] = {
     1: {"id": 1, "name": "AlmaLinux 9"},
@@ -46,8 +51,10 @@ LOCATIONS: dict[str, dict[str, Any]] = {
 }
 """The locations by code, as documented. The vendor's own programs use the integer `id`."""
 
-MONTHLY_PRICE_OF_A_GIGABYTE = 5.0  # assumed, like the rule that only memory decides the price
+MONTHLY_PRICES = {1: 20.0, 2: 40.0, 3: 80.0, 4: 160.0, 5: 5.0}  # that of "Starter VPS" is documented; others assumed
 HOURS_OF_A_MONTH = 730
+STARTER = 5
+STARTER_LOCATIONS = ("us-west", "us-east", "eu-central")  # as documented; all other plans are everywhere (assumed)
 
 
 def uuid_for(kind: str, key: int | str) -> str:
@@ -55,11 +62,26 @@ def uuid_for(kind: str, key: int | str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://sandbox.invalid/{kind}/{key}"))
 
 
+def plan_documented(plan_id: int) -> dict[str, Any]:
+    """Return the plan in the shape of VPS.org API documentation, "Plans"."""
+    plan = PLANS[plan_id]
+    monthly = MONTHLY_PRICES[plan_id]
+    return {
+        **plan,
+        "slug": plan["name"].partition(" ")[0].lower(),
+        "price_monthly": monthly,
+        "price_hourly": round(monthly / HOURS_OF_A_MONTH, 3),
+        "available": True,
+        "locations": list(STARTER_LOCATIONS if plan_id == STARTER else LOCATIONS),
+        "description": f"{plan['vcpus']} vCPU, {plan['memory'] // 1024} GB of memory, {plan['storage']} GB of disk",
+    }
+
+
 def plan_in_dialect(plan_id: int) -> dict[str, Any]:
     """Return the plan in the shape that the vendor's own programs read."""
     plan = PLANS[plan_id]
     gigabytes = plan["memory"] // 1024
-    monthly = MONTHLY_PRICE_OF_A_GIGABYTE * gigabytes
+    monthly = MONTHLY_PRICES[plan_id]
     return {
         "uuid": uuid_for("plans", plan_id),
         "name": plan["name"],
@@ -92,15 +114,31 @@ def _systems_with_versions() -> list[dict[str, Any]]:
     return list(families.values())
 
 
-CATALOGUES: dict[str, list[dict[str, Any]]] = {
-    "plans": [{**PLANS[plan_id], **plan_in_dialect(plan_id)} for plan_id in PLANS],
+DOCUMENTED_PLANS: dict[int, dict[str, Any]] = {plan_id: plan_documented(plan_id) for plan_id in PLANS}
+PLANS_BY_UUID: dict[str, dict[str, Any]] = {
+    uuid_for("plans", plan_id): {**PLANS[plan_id], **plan_in_dialect(plan_id)} for plan_id in PLANS
+}
+"""The plans as the vendor's own programs read them, with the documented fields that do not contradict these."""
+
+UNDOCUMENTED: dict[str, list[dict[str, Any]]] = {
     "operating-systems": _systems_with_versions(),
     "locations": list(LOCATIONS.values()),
 }
-"""The values that a create accepts, each with its documented key and the key of the vendor's own programs.
+"""What a create accepts besides a plan, each with its documented key and the key of the vendor's own programs.
 
-These lists are not documented. Their paths and the fields in the vendor's shape are those that `vps-mcp` 0.1.0 reads.
+These lists are not documented. Their paths and fields are those that `vps-mcp` 0.1.0 reads.
 """
+
+
+def holder(number: int) -> dict[str, Any]:
+    """Return who holds the account with that *number*, from 0, in the documented shape."""
+    return {
+        "email": f"account-{number + 1}@example.com",
+        "first_name": "Sandbox",
+        "last_name": f"Account {number + 1}",
+        "company_name": "Example Inc.",
+        "created_at": "2024-06-15",
+    }
 
 
 @attrs.frozen(kw_only=True)
@@ -156,7 +194,7 @@ def initial_server(number: int) -> ExistingServer:
     return ExistingServer(
         name=f"app-server-{nth:02d}",
         hostname=f"app{nth:02d}.example.com",
-        plan_id=list(PLANS)[number % len(PLANS)],
+        plan_id=1 + number % (STARTER - 1),
         os_id=list(SYSTEMS)[number % len(SYSTEMS)],
         location=list(LOCATIONS)[number % len(LOCATIONS)],
         created_at=made_at,

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import attrs
 
 from .._api.serializers import listed
+from .._state.account import STATUSES
 from .._state.catalogue import utc_time
 from ..faults import _kinds
 
@@ -133,18 +134,20 @@ def _speed(speed: float) -> str:
 
 
 def _servers(snapshot: Snapshot) -> ET.Element:
-    rows = [_server(number, server, snapshot.now) for number, server in snapshot.servers]
+    rows = [_server(number, server, snapshot.now, snapshot.is_token) for number, server in snapshot.servers]
     caption = _caption("Servers", len(rows), snapshot.server_count)
     columns = ("Id", "Name", "Status", "Location", "IP address", "Account", "Updated")
     return _section("servers", caption, columns, rows, "none so far")
 
 
-def _server(number: int, server: Server, now: float) -> list[ET.Element]:
+def _server(number: int, server: Server, now: float, is_token: Callable[[str], bool]) -> list[ET.Element]:
     data = listed(server)
+    # A test may have set any text as the status.
+    status_class = server.status if server.status in STATUSES else "other"
     return [
         _e("td", str(server.id)),
         _e("th", server.name, scope="row"),
-        _e("td", _e("span", server.status, class_=f"badge {server.status}")),
+        _e("td", _e("span", shown(server.status, is_token), class_=f"badge {status_class}")),
         _e("td", data["location"]),
         _e("td", data["ip_address"] or "none yet"),
         _e("td", str(number)),
@@ -174,7 +177,7 @@ def _injections(snapshot: Snapshot) -> ET.Element:
         ]
         for injection in snapshot.injections
     ]
-    caption = _caption("Faults struck", len(rows), snapshot.injection_count)
+    caption = _caption("Faults applied", len(rows), snapshot.injection_count)
     return _section("strikes", caption, ("At", "Fault", "Request"), rows, "none so far")
 
 

@@ -137,7 +137,7 @@ def snapshot_of(backend: Backend) -> Snapshot:
 
 @cache
 def _static(name: str) -> _Content:
-    return _Content(files(__package__).joinpath("static", name).read_bytes(), _TYPES[name])
+    return _Content(files(__package__ or "").joinpath("static", name).read_bytes(), _TYPES[name])
 
 
 @cache

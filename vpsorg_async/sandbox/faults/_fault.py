@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, Unpack
 
 import attrs
 
 from . import _kinds, _validators
-
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Unpack
-
-    from ._rule import Rule
+from ._rule import Rule
 
 
 def _optional(*validators: _validators.Validator) -> Any:

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import attrs
 
 from .._state.account import uuid_of
+from .._state.calls import Call
 from . import _kinds
 from ._fault import Fault
-
-
-if TYPE_CHECKING:
-    import threading
-
-    from collections.abc import Iterator, Sequence
-
-    from .._state.calls import Call
 
 
 LIST_PATH = "/servers/"
@@ -180,7 +174,7 @@ class FaultInjector:
         self._log: list[Injection] = []
 
     @contextmanager
-    def inject(self, *faults: Fault) -> Iterator[None]:
+    def inject(self, *faults: Fault) -> Generator[None]:
         """Apply *faults* during a `with` block; faults that are active already stay active.
 
         Raises:

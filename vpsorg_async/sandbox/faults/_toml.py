@@ -27,7 +27,7 @@ def read_faults(path: Path) -> list[Fault]:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not valid TOML: {error}") from None
-    tables = data.pop("fault", None)
+    tables: list[Any] | dict[str, Any] | str | float | None = data.pop("fault", None)
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables) or data:
         raise ValueError(f"{path}: must contain one or more [[fault]] tables and nothing else")
     return [_fault(table, f"{path}, fault {number}") for number, table in enumerate(tables, start=1)]

@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
-import httpx
 
+from ... import _http as httpx
 from . import _kinds
 
 
@@ -47,9 +47,9 @@ class _Channel(Protocol):
 
 
 async def send_response(
-    response: Response, faults: Sequence[Fault], clock: HandlerClock, request: Request, send: Send
+    response: Response, faults: Sequence[Fault], clock: HandlerClock, request: Request, send: Send, *, after: float = 0
 ) -> None:
-    """Send *response*, changed by *faults*, which are in the order in which they take effect.
+    """Send *response* after so many sandbox seconds, changed by *faults*, in the order in which they take effect.
 
     Raises:
         httpx.RemoteProtocolError: the connection closed before the end of the response; only without a socket.
@@ -57,6 +57,8 @@ async def send_response(
     channel = _channel(clock, request, send)
     at: int | None = None
     rate: float | None = None
+    if after:
+        await channel.pause(after)
     for fault in faults:
         match fault.what:
             case _kinds.Delay(seconds):

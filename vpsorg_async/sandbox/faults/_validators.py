@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .._clocks.interface import checked_number
+
 
 if TYPE_CHECKING:
     import attrs
@@ -35,9 +37,8 @@ def number(*, above: float | None = None) -> Validator:
     """Return a validator that accepts finite numbers of at least 0, or *above* a number."""
 
     def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"{attribute.name} must be a number, not {value!r}")
-        if not math.isfinite(value) or value < 0 or (above is not None and value <= above):
+        given = checked_number(value, attribute.name)
+        if not math.isfinite(given) or given < 0 or (above is not None and given <= above):
             wanted = "of at least 0" if above is None else f"above {above}"
             raise ValueError(f"{attribute.name}={value!r}: must be a finite number {wanted}")
 
