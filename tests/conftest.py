@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import collections
+import gc
+import importlib
 import importlib.util
 import logging
 import os
 import platform
+import random
 import sys
 import zlib
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import hypothesis
@@ -25,14 +28,22 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "uvloop": ("asyncio", {"use_uvloop": True}),
     "trio": ("trio", {}),
 }
+# trio has no other way to take tasks in the same order each time.
+trio_run: Any = importlib.import_module("trio._core._run") if importlib.util.find_spec("trio") else None
+if trio_run is not None:
+    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True
 INSTALLED = [name for name in BACKENDS if importlib.util.find_spec(name)]
 A_MINUTE = 60.0
 RAN = pytest.StashKey[collections.Counter[str]]()
 TOLD = pytest.StashKey[list[str]]()
+# Python has eager tasks from 3.12 on.
+collect_ignore = [] if sys.version_info >= (3, 12) else ["test_eager_tasks.py"]
 OUR_VARIABLES = ("VPS_API_TOKEN", "VPS_API_URL", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 hypothesis.settings.register_profile("ours", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("ours")
+# For mutations: that an example fails is enough, nobody reads it.
+hypothesis.settings.register_profile("unshrunk", phases=set(hypothesis.Phase) - {hypothesis.Phase.shrink})
 
 
 def backend_name(value: Any) -> str:
@@ -46,6 +57,22 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     if request.node.get_closest_marker("heavy") and request.param == BACKENDS["asyncio"]:
         return "asyncio", {}
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def _same_chances(request: pytest.FixtureRequest) -> None:
+    """Give each test its own jitter, and on trio its own order of tasks, which are the same in each run.
+
+    A test on the sandbox's clock then takes as long in each run, to the last digit.
+    """
+    seed_chances(request.node.nodeid)
+
+
+def seed_chances(seed: int | str) -> None:
+    """Let all that the library and the backends draw at random be the same for the same *seed*."""
+    random.seed(seed)
+    if trio_run is not None:
+        trio_run._r.seed(seed)
 
 
 @pytest.fixture(autouse=True)
@@ -94,14 +121,44 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Counting(config.stash[RAN], config.stash[TOLD]))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from walking all tests again and again: then a collection takes a hundredth."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        _an_example()
+        gc.collect()
+        gc.freeze()
+
+
+@hypothesis.settings(max_examples=1, database=None)
+@hypothesis.given(hypothesis.strategies.none())
+def _an_example(_: None) -> None:
+    """Let hypothesis find who refers to its source of random numbers: older releases look among what is not frozen."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    kept = [item for item in items if _wanted(item, config.option)]
+    there = _backends(items)
+    kept = [item for item in items if _wanted(item, config.option, there)]
     if len(kept) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
         items[:] = kept
 
 
-def _wanted(item: pytest.Item, option: Any) -> bool:
+def _backends(items: list[pytest.Item]) -> dict[str, list[str]]:
+    """Return which backends each test has, by its name without its case: some have asyncio alone."""
+    there: dict[str, set[str]] = collections.defaultdict(set)
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and "anyio_backend" in callspec.params:
+            there[item.nodeid.partition("[")[0]].add(backend_name(callspec.params["anyio_backend"]))
+    return {name: sorted(backends, key=INSTALLED.index) for name, backends in there.items()}
+
+
+def _wanted(item: pytest.Item, option: Any, there: dict[str, list[str]]) -> bool:
     row = option.row
     if row and row_of(getattr(getattr(item, "function", None), "__doc__", None)) not in row.split(","):
         return False
@@ -109,11 +166,17 @@ def _wanted(item: pytest.Item, option: Any) -> bool:
     if callspec is None or "anyio_backend" not in callspec.params:
         return True
     backend = backend_name(callspec.params["anyio_backend"])
+    name, _, case = item.nodeid.partition("[")
     if option.one_backend or _is_a_quick_poll_at_chaos(item, option):
         # By its name, so that it is the same in every process, and by the interpreter; its cases go together.
-        turn = zlib.crc32(item.nodeid.partition("[")[0].encode()) + sys.version_info.minor
-        return backend == INSTALLED[turn % len(INSTALLED)]
+        return backend == _whose_turn(name, there[name])
+    if option.backend is None and item.get_closest_marker("by_turns"):
+        return backend == _whose_turn(name + case.replace(backend, "", 1), there[name])
     return option.backend in (None, backend)
+
+
+def _whose_turn(name: str, backends: list[str]) -> str:
+    return backends[(zlib.crc32(name.encode()) + sys.version_info.minor) % len(backends)]
 
 
 def _is_a_quick_poll_at_chaos(item: pytest.Item, option: Any) -> bool:

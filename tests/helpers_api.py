@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import itertools
+import math
 import re
 
 from email.utils import format_datetime
@@ -19,14 +21,17 @@ from tests.rawserver import LoopThread, json
 from vpsorg_async import Client, RetryPolicy
 from vpsorg_async._clock import SystemClock
 from vpsorg_async._transport.pool import ConnectionPool
+from vpsorg_async.sandbox._clocks import virtual
 
 
 if TYPE_CHECKING:
     import socket
 
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.rawserver import Bytes, Peer, RawServer, Reply, Request
+    from vpsorg_async._clock import Clock
+    from vpsorg_async._transport.types import Phase, RawRequest, RawResponse
 
 TOKEN = "vps_test"
 QUICK = RetryPolicy(initial=0.01, maximum=0.02)
@@ -40,7 +45,7 @@ def client_of(server: Any, **options: Any) -> Client:
 
 
 class VirtualClock(SystemClock):
-    """The machine's clock, but for sleeps: they move it forward at once."""
+    """The machine's clock, but for sleeps: they move it forward at once, whatever other tasks are at."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -53,10 +58,93 @@ class VirtualClock(SystemClock):
         await anyio.lowlevel.checkpoint()
 
 
-def client_over(server: RawServer, clock: VirtualClock, **options: Any) -> Client:
+class StillClock(VirtualClock):
+    """A clock that nothing but sleeps moves: no deadline passes while the machine is busy."""
+
+    def now(self) -> float:
+        return sum(self.slept)
+
+    def move_on_after(self, _seconds: float | None) -> anyio.CancelScope:  # type: ignore[override]
+        return anyio.CancelScope()
+
+
+class HangsClock(StillClock):
+    """A clock that is moved by sleeps, and by what hangs: until the next deadline, when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: list[tuple[float, anyio.CancelScope]] = []
+
+    @contextlib.contextmanager
+    def move_on_after(self, seconds: float | None) -> Iterator[anyio.CancelScope]:  # type: ignore[override]
+        with anyio.CancelScope() as scope:
+            entry = (math.inf if seconds is None else self.now() + seconds, scope)
+            if entry[0] <= self.now():
+                scope.cancel()
+            self._open.append(entry)
+            try:
+                yield scope
+            finally:
+                self._open.remove(entry)
+
+    async def end_what_arrives(self, server: RawServer, method: str | None = None) -> None:
+        """Let it be the time of the next deadline as soon as the server has a request of that method, each time."""
+        for number in itertools.count(1):
+            await server.arrived(number, method)
+            deadline, scope = min(self._open, key=lambda entry: entry[0])
+            self.slept.append(max(0.0, deadline - self.now()))
+            scope.cancel()
+
+
+class SharedClock(virtual.VirtualClock):
+    """The sandbox's clock, for several tasks at once: it stands still while any request is on the wire.
+
+    It cannot be used where a response never comes: no deadline would pass.
+    """
+
+
+class SharedClockPool(ConnectionPool):
+    """A pool that tells the clock of its client which requests are on the wire."""
+
+    def __init__(self, clock: SharedClock) -> None:
+        super().__init__(httpx.create_ssl_context)
+        self._clock = clock
+
+    async def round_trip(self, request: RawRequest, on_phase: Callable[[Phase], None]) -> RawResponse:
+        with self._clock.answering():
+            return await super().round_trip(request, on_phase)
+
+
+class AttemptsClock(SystemClock):
+    """The machine's clock, but for attempts: they take too long when a test says so. Its clients need `ATTEMPT`."""
+
+    ATTEMPT = 31.0
+
+    def __init__(self) -> None:
+        self._attempts: list[anyio.CancelScope] = []
+
+    def move_on_after(self, seconds: float | None) -> anyio.CancelScope:  # type: ignore[override]
+        scope = anyio.move_on_after(seconds)
+        if seconds == self.ATTEMPT:
+            self._attempts.append(scope)
+        return scope
+
+    def end_attempts(self) -> None:
+        for scope in self._attempts:
+            scope.cancel()
+        self._attempts.clear()
+
+    async def end_attempts_that_arrived(self, server: RawServer, count: int) -> None:
+        """Let each of the first *count* attempts take too long, as soon as the server has its request."""
+        for number in range(1, count + 1):
+            await server.arrived(number)
+            self.end_attempts()
+
+
+def client_over(server: RawServer, clock: Clock, **options: Any) -> Client:
     """Return a client of a raw server, through real sockets, whose times go by *clock*."""
-    pool = ConnectionPool(httpx.create_ssl_context)
-    return Client._over(pool, clock, token=TOKEN, base_url=server.base_url, **{"retry": QUICK, **options})
+    pool = SharedClockPool(clock) if isinstance(clock, SharedClock) else ConnectionPool(httpx.create_ssl_context)
+    return Client._over(pool, clock, base_url=server.base_url, **{"token": TOKEN, "retry": QUICK, **options})
 
 
 class FakeAPI:
@@ -64,7 +152,7 @@ class FakeAPI:
 
     What a test sets changes what is answered from then on: `tells_date`, `paged_by` (`None`: as asked), `count` (the
     right one, or any JSON), `unseen` (so many listings do not show what was created last), `before_list` (called before
-    each page, with the number of pages listed so far).
+    each page, with the number of pages listed so far), `passed` (the seconds that its clock has gone on: none).
     """
 
     def __init__(self, server: RawServer) -> None:
@@ -79,6 +167,7 @@ class FakeAPI:
         self.unseen = 0
         self.newest_first = False
         self.before_list: Callable[[int], object] = lambda _number: None
+        self.passed: Callable[[], float] = lambda: 0.0
         self.origin = server.base_url
         self._next_id = 1
         server.answer("GET", "/servers/", self.page)
@@ -102,7 +191,7 @@ class FakeAPI:
             "os": {"id": spec["os_id"], "name": "Ubuntu 22.04 LTS"},
             "hostname": spec.get("hostname"),
             "status": "provisioning",
-            "created_at": stamp(ITS_CLOCK - dt.timedelta(seconds=age)),
+            "created_at": stamp(self.now - dt.timedelta(seconds=age)),
         }
         return self.add(**{**wanted, **changes})[0]
 
@@ -141,8 +230,12 @@ class FakeAPI:
         return json(200, {**answer, "results": shown[(number - 1) * size : number * size]}, self.headers)
 
     @property
+    def now(self) -> dt.datetime:
+        return ITS_CLOCK + dt.timedelta(seconds=self.passed())
+
+    @property
     def headers(self) -> dict[str, str]:
-        return {"Date": format_datetime(ITS_CLOCK, usegmt=True)} if self.tells_date else {}
+        return {"Date": format_datetime(self.now.replace(microsecond=0), usegmt=True)} if self.tells_date else {}
 
     def _shows(self, server: dict[str, Any], query: dict[str, str]) -> bool:
         if self.listings <= self.unseen and server["id"] in self.created:

@@ -15,7 +15,7 @@ import httpx
 from tests.helpers import action
 from tests.helpers_api import ITS_CLOCK, QUICK, FakeAPI, stamp
 from tests.rawserver import Bytes, RawServer, Reply, Request, json
-from vpsorg_async import Client, Event, FleetReport, FleetRun, ServerSpec
+from vpsorg_async import Client, Event, FleetReport, FleetRun, Outcome, ResponseError, ServerSpec
 from vpsorg_async.sandbox import Sandbox
 from vpsorg_async.sandbox._server.in_process import InProcessTransport
 
@@ -107,6 +107,27 @@ def specs(count: int, **changes: Any) -> list[ServerSpec]:
     return [ServerSpec(name=f"app-{number}", **wanted) for number in range(count)]
 
 
+def ended(index: int, state: Any = "failed", error: Exception | None = None, **more: Any) -> Outcome:
+    """Return the outcome of an item, with an error where there must be one."""
+    if state != "succeeded" and error is None:
+        error = ResponseError(f"of {index}")
+    return Outcome(index=index, item=more.pop("item", index), state=state, error=error, **more)
+
+
+def left_out(index: int) -> Outcome:
+    """Return the outcome of an item that was never begun."""
+    return Outcome(index=index, item=index, state="skipped")
+
+
+def report_of(*outcomes: Outcome, action: str = "reboot", **more: Any) -> FleetReport:
+    return FleetReport(action=action, outcomes=outcomes, **more)
+
+
+def answered(kind: Any, status: int) -> Any:
+    """Return an error of this kind, as a response has it."""
+    return kind(f"answered {status}", status_code=status, message="no", headers={}, body=b"", sent=False)
+
+
 def states(report: FleetReport) -> list[str]:
     return [outcome.state for outcome in report]
 
@@ -128,7 +149,7 @@ class Hearing:
 
     async def of(self, name: str, **fields: Any) -> None:
         """Return as soon as *name* was told with these fields."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while not any(event.name == name and fields.items() <= event.fields.items() for event in self.events):
                 self._news = anyio.Event()
                 await self._news.wait()
@@ -136,7 +157,7 @@ class Hearing:
 
 async def until(holds: Callable[[], object]) -> None:
     """Let the event loop turn until *holds* is true."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while not holds():
             await anyio.lowlevel.checkpoint()
 

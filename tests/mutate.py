@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import compileall
-import concurrent.futures
+import contextlib
+import importlib
 import os
 import py_compile
-import queue
 import shutil
 import signal
 import subprocess
@@ -18,11 +19,14 @@ import sys
 import tempfile
 import time
 import tomllib
+import traceback
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 import attrs
+import pytest
 
 from tests.helpers import ROOT, rows_shown
 
@@ -32,6 +36,14 @@ WORKERS = 4
 """Two on each of two cores: tests wait half of the time."""
 SECONDS = 120
 SECONDS_UNCHANGED = 900
+GLANCE = 0.02
+# Half of the time of a quick run is that of these imports: a run is a fork of a process that has them, and nothing of
+# this project. Plugins of pytest are not among them, because pytest imports those in its own way.
+IMPORTED = (
+    *("anyio._backends._asyncio", "anyio._backends._trio", "anyio.from_thread", "attrs", "cattrs.preconf", "httptools"),
+    *("httpx", "hypothesis.strategies", "orjson", "starlette.applications", "starlette.routing", "tenacity", "trio"),
+    *("trustme", "uvicorn"),
+)
 # pytest's exit codes: 1 is "a test failed"; 2 to 4 mean that it did not get so far, 5 that no test has this code.
 OUTCOMES = {0: "SURVIVED", 1: "killed", 5: "NO TEST"}
 
@@ -55,8 +67,9 @@ class Mutation:
 
     def test_files(self) -> tuple[str, ...]:
         """Return where its row is shown, so that nothing else has to be collected."""
-        files = (str(path.relative_to(ROOT)) for path, rows in rows_shown().items() if self.row in rows)
-        return self.tests or tuple(files)
+        return self.tests or tuple(
+            str(path.relative_to(ROOT)) for path, rows in rows_shown().items() if self.row in rows
+        )
 
     def line(self, root: Path) -> int:
         return (root / self.file).read_text().partition(self.find)[0].count("\n") + 1
@@ -96,49 +109,73 @@ def copy_tree(to: Path) -> Path:
     return to
 
 
-def run_rows(root: Path, rows: str, tests: tuple[str, ...], seconds: float, output: TextIO) -> int | None:
-    """Run the rows' tests in *root* and return pytest's exit code; None if it took too long."""
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    # The tests are compiled once.
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    options = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "--backend", "asyncio", "--row", rows]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options, *tests],
-        cwd=root,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+@attrs.define
+class Try:
+    """A run of pytest in a process of its own, in a copy of the tree."""
+
+    root: Path
+    output: IO[str] | None
+    pid: int
+    deadline: float
+    began: float = attrs.field(factory=time.monotonic)
+
+    @classmethod
+    def of(cls, root: Path, rows: str, tests: tuple[str, ...], seconds: float, output: IO[str] | None = None) -> Try:
+        """Begin to run the rows' tests in *root*; what they print goes to *output*."""
+        options = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "--backend", "asyncio", "--row", rows]
+        options += ["--hypothesis-profile", "unshrunk"]
+        sys.stdout.flush()
+        pid = os.fork()
+        if not pid:
+            _become_pytest(root, [*options, *tests], output)
+        return cls(root, output, pid, time.monotonic() + seconds)
+
+    def ended(self) -> tuple[bool, int | None]:
+        """Return whether it has ended, and pytest's exit code; that is None if it took too long."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            return True, os.waitstatus_to_exitcode(status)
+        if time.monotonic() < self.deadline:
+            return False, None
+        self.kill()
+        return True, None
+
+    def kill(self) -> None:
+        """End it, and what it has begun."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
 
 
-def attempt(mutation: Mutation, roots: queue.Queue[Path]) -> Result:
-    root = roots.get()
-    file = root / mutation.file
-    unchanged = file.read_bytes()
-    began = time.monotonic()
+def _become_pytest(root: Path, arguments: list[str], output: IO[str] | None) -> None:
+    """Go on as `python -m pytest` in *root*, and end."""
+    code = 3
     try:
-        file.write_text(mutation.applied_to(root))
-        with tempfile.TemporaryFile("w+", errors="replace") as output:
-            code = run_rows(root, mutation.row, mutation.test_files(), SECONDS, output)
-            output.seek(0)
-            told = output.read()
-        outcome = "killed (too slow)" if code is None else OUTCOMES.get(code, f"BROKEN ({code})")
-        return Result(mutation, outcome, time.monotonic() - began, told)
-    except ValueError as error:
-        return Result(mutation, "NOT FOUND", 0.0, str(error))
+        # The temporary folder is its parent's to remove.
+        atexit._clear()
+        os.setsid()
+        os.chdir(root)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        if output is not None:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+        # What is imported from now on is the copy's. Its tests are compiled once.
+        sys.path[:] = [str(root), *(path for path in sys.path if path not in ("", str(ROOT)))]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+            del sys.modules[name]
+        os.environ["PYTHONPATH"] = str(root)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        sys.dont_write_bytecode = False
+        # As of a process that ends with a traceback: warnings that are errors may come when pytest has ended.
+        code = 1
+        code = int(pytest.main(["-W", "ignore::pytest.PytestAssertRewriteWarning", *arguments]))
+    except BaseException:  # noqa: BLE001 - the process ends here
+        traceback.print_exc()
     finally:
-        file.write_bytes(unchanged)
-        roots.put(root)
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def unchanged_rows_fail(mutations: list[Mutation], root: Path) -> bool:
@@ -146,7 +183,47 @@ def unchanged_rows_fail(mutations: list[Mutation], root: Path) -> bool:
     rows = ",".join(sorted({mutation.row for mutation in mutations}))
     # By their names: a folder that pytest leaves out by itself is among them.
     files = tuple(sorted({file for mutation in mutations for file in mutation.test_files()}))
-    return run_rows(root, rows, files, SECONDS_UNCHANGED, sys.stdout) != 0
+    run = Try.of(root, rows, files, SECONDS_UNCHANGED)
+    while not (ended := run.ended())[0]:
+        time.sleep(GLANCE)
+    return ended[1] != 0
+
+
+def attempts(mutations: list[Mutation], roots: list[Path]) -> Iterator[Result]:
+    """Try each mutation in one of the copies, as many at a time as there are copies."""
+    waiting, running, unchanged = mutations[::-1], dict[Path, tuple[Mutation, Try]](), dict[Path, bytes]()
+    try:
+        while waiting or running:
+            for root in [root for root in roots if root not in running][: len(waiting)]:
+                mutation = waiting.pop()
+                try:
+                    changed = mutation.applied_to(root)
+                except ValueError as error:
+                    yield Result(mutation, "NOT FOUND", 0.0, str(error))
+                    continue
+                unchanged[root] = (root / mutation.file).read_bytes()
+                (root / mutation.file).write_text(changed)
+                output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed by `_result`
+                running[root] = mutation, Try.of(root, mutation.row, mutation.test_files(), SECONDS, output)
+            time.sleep(GLANCE)
+            for root, (mutation, run) in [*running.items()]:
+                over, code = run.ended()
+                if over:
+                    del running[root]
+                    (root / mutation.file).write_bytes(unchanged[root])
+                    yield _result(mutation, run, code)
+    finally:
+        for _, run in running.values():
+            run.kill()
+
+
+def _result(mutation: Mutation, run: Try, code: int | None) -> Result:
+    assert run.output is not None
+    with run.output as output:
+        output.seek(0)
+        told = output.read()
+    outcome = "killed (too slow)" if code is None else OUTCOMES.get(code, f"BROKEN ({code})")
+    return Result(mutation, outcome, time.monotonic() - run.began, told)
 
 
 def run(mutations: list[Mutation], *, passed: bool) -> list[Result]:
@@ -154,15 +231,13 @@ def run(mutations: list[Mutation], *, passed: bool) -> list[Result]:
 
     Unless the rows' tests are known to have *passed*, they are run unchanged first: a test that fails kills nothing.
     """
-    with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
-        roots: queue.Queue[Path] = queue.Queue()
-        for number in range(WORKERS):
-            roots.put(copy_tree(Path(folder) / str(number)))
-        if not passed and unchanged_rows_fail(mutations, Path(folder) / "0"):
+    for name in IMPORTED:
+        importlib.import_module(name)
+    with tempfile.TemporaryDirectory(prefix="mutate-", ignore_cleanup_errors=True) as folder:
+        roots = [copy_tree(Path(folder) / str(number)) for number in range(WORKERS)]
+        if not passed and unchanged_rows_fail(mutations, roots[0]):
             raise SystemExit("the rows' tests fail, or are missing, without any mutation")
-        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-            tries = [pool.submit(attempt, mutation, roots) for mutation in mutations]
-            return [_told(done.result()) for done in concurrent.futures.as_completed(tries)]
+        return [_told(result) for result in attempts(mutations, roots)]
 
 
 def _told(result: Result) -> Result:

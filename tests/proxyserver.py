@@ -14,6 +14,7 @@ from tests.rawserver import LoopThread
 
 if TYPE_CHECKING:
     import socket
+    import ssl
 
     from collections.abc import Callable
 
@@ -30,16 +31,20 @@ class Passed:
 
 
 class ProxyServer(LoopThread):
-    """`redirect={"api.example": 8800}` sends what is meant for that host to a port of this machine."""
+    """`redirect={"api.example": 8800}` sends what is meant for that host to a port of this machine.
 
-    def __init__(self, *, redirect: dict[str, int] | None = None) -> None:
+    With *tls* it speaks TLS with its clients.
+    """
+
+    def __init__(self, *, redirect: dict[str, int] | None = None, tls: ssl.SSLContext | None = None) -> None:
         super().__init__()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self._tls = tls
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.passed: list[Passed] = []
         self._redirect = redirect or {}
 
     async def _serve(self, client: socket.socket, peer: Peer) -> None:
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: peer, client)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: peer, client, ssl=self._tls)
         head = await peer.reader.readuntil(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
         method, target, _ = first.split(" ")

@@ -28,6 +28,8 @@ import trustme
 
 PREFIX = "/api/v1"
 LIMIT = 64 * 1024 * 1024
+# What has not happened by then never will, on however busy a machine.
+A_HANG = 60.0
 # SO_LINGER on, zero seconds: closing sends RST instead of FIN.
 RST_ON_CLOSE = struct.pack("ii", 1, 0)
 T = TypeVar("T")
@@ -257,16 +259,16 @@ class LoopThread:
         ready: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main(ready)), name=type(self).__name__)
         self._thread.start()
-        self._loop = ready.result(10)
+        self._loop = ready.result(A_HANG)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(A_HANG)
         if self.errors and kind is None:
             raise ExceptionGroup("in the server's thread", self.errors)
 
-    async def until(self, holds: Callable[[], object], *, timeout: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], object], *, timeout: float = A_HANG) -> None:
         """Return as soon as *holds* is true; it is asked, in the server's thread, whenever something changes there."""
         event = anyio.Event()
         with anyio.fail_after(timeout):
@@ -286,7 +288,7 @@ class LoopThread:
                 wake()
 
     def _in_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(A_HANG)
 
     async def _main(self, ready: concurrent.futures.Future[asyncio.AbstractEventLoop]) -> None:
         self._stop = asyncio.Event()
@@ -340,6 +342,22 @@ class LoopThread:
 
     async def _serve(self, client: socket.socket, peer: Peer) -> None:
         raise NotImplementedError
+
+
+class ScriptedServer(LoopThread):
+    """Serves each connection by a function of the test's: `await script(peer)` reads and writes bytes as it likes."""
+
+    def __init__(
+        self, script: Callable[[Peer], Coroutine[Any, Any, object]], *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        super().__init__()
+        self.base_url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}{PREFIX}"
+        self._script = script
+        self._tls = tls
+
+    async def _serve(self, client: socket.socket, peer: Peer) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: peer, client, ssl=self._tls)
+        await self._script(peer)
 
 
 def _waker(event: anyio.Event) -> Callable[[], object]:
@@ -493,7 +511,10 @@ def _matches(pattern: str | re.Pattern[str], path: str) -> bool:
 async def _read_request(head: bytes, peer: Peer) -> Request:
     first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     method, target, _ = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers: dict[str, str] = {}
+    for name, _, value in (line.partition(":") for line in lines):
+        # A header that is sent twice must not look like one that is sent once (RFC 9110, 5.3).
+        headers[name.lower()] = ", ".join([*filter(None, [headers.get(name.lower())]), value.strip()])
     if headers.get("transfer-encoding") == "chunked":
         body = await _read_chunks(peer.reader)
     else:

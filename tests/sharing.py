@@ -53,13 +53,14 @@ def client_by(sandbox: Sandbox, clock: Any, spoil: Spoil = as_it_is, **options: 
 class Scripted(httpx.AsyncBaseTransport):
     """Responses by a function of the request, its query and its number, each in its own time: in any order.
 
-    The function returns the seconds that the response takes, its status and its body.
+    The function returns the seconds that the response takes, its status and its body, and perhaps some headers.
     """
 
-    def __init__(self, answer: Callable[[str, str, int], tuple[float, int, Any]]) -> None:
+    def __init__(self, answer: Callable[[str, str, int], tuple[Any, ...]]) -> None:
         self.clock = VirtualClock()
         self.answer = answer
         self.asked: list[tuple[str, str]] = []
+        self.asked_at: list[float] = []
         self.abandoned: list[tuple[str, str]] = []
 
     async def handle_async_request(self, request):
@@ -67,13 +68,15 @@ class Scripted(httpx.AsyncBaseTransport):
         if number := request.url.params.get("page"):
             path = f"{path}?page={number}"
         self.asked.append((request.method, path))
-        seconds, status, body = self.answer(request.method, path, len(self.asked))
+        self.asked_at.append(self.clock.now())
+        seconds, status, body, *headers = self.answer(request.method, path, len(self.asked))
         try:
             await self.clock.sleep(seconds)
         except BaseException:
             self.abandoned.append((request.method, path))
             raise
-        return httpx.Response(status, json=body, headers={"Date": "Wed, 15 Oct 2025 12:00:00 GMT"})
+        given = headers[0] if headers else {}
+        return httpx.Response(status, json=body, headers={"Date": "Wed, 15 Oct 2025 12:00:00 GMT", **given})
 
 
 def scripted_client_of(transport, **options):
@@ -138,7 +141,7 @@ def same(keys: Iterable[Any], word: str) -> dict[Any, str]:
 
 
 @contextlib.asynccontextmanager
-async def waits_of(client: Client, *, seconds: float = 10, **options: Any) -> AsyncIterator[Waits]:
+async def waits_of(client: Client, *, seconds: float = 60, **options: Any) -> AsyncIterator[Waits]:
     """Give waits of *client*, which has to be done with all of them within so many real seconds."""
     with anyio.fail_after(seconds):
         async with client, anyio.create_task_group() as group:

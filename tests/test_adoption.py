@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpsorg_async import OperatingSystem, Plan, Server, ServerSpec
-from vpsorg_async._adoption import candidates_of, posted_at
+from vpsorg_async._adoption import Evidence, candidates_of, posted_at
 
 
 NOON = dt.datetime(2025, 10, 15, 12, tzinfo=dt.UTC)
@@ -28,16 +28,24 @@ MADE = Server(
 )
 
 
+def found_in(servers, *, posted=NOON, **evidence):
+    return candidates_of(SPEC, servers, Evidence(posted, **evidence))
+
+
 @pytest.mark.parametrize(
     ("changes", "possible", "proven"),
     [
         ({}, True, True),
         ({"name": "web-02"}, False, False),
-        ({"location": "us-east"}, False, False),
+        ({"name": "WEB-01"}, True, False),
+        ({"location": "us-east"}, True, False),
+        ({"location": "US West"}, True, False),
         ({"plan": Plan(id=2)}, False, False),
         ({"os": OperatingSystem(id=6)}, False, False),
-        ({"hostname": "other.example.com"}, False, False),
-        ({"created_at": NOON - dt.timedelta(seconds=1)}, False, False),
+        ({"hostname": "other.example.com"}, True, False),
+        ({"hostname": "WEB.example.COM."}, True, True),
+        ({"created_at": NOON - dt.timedelta(seconds=1)}, True, False),
+        ({"created_at": NOON - dt.timedelta(minutes=11)}, False, False),
         ({"location": None}, True, False),
         ({"plan": None}, True, False),
         ({"os": OperatingSystem(name="Debian")}, True, False),
@@ -47,15 +55,26 @@ MADE = Server(
     ids=str,
 )
 def test_one_is_proven_if_all_is_told_and_fits(changes, possible, proven):
-    found = candidates_of(SPEC, [attrs.evolve(MADE, **changes)], posted=NOON)
+    found = found_in([attrs.evolve(MADE, **changes)])
 
-    assert (bool(found.servers), found.proven) == (possible, proven)
+    assert (bool(found.servers), found.proven is not None) == (possible, proven)
 
 
-def test_without_the_apis_clock_nothing_is_proven():
-    found = candidates_of(SPEC, [MADE], posted=posted_at(None, 3.0))
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"posted": posted_at(None, 3.0)},
+        {"distrust": "the listing came from a cache"},
+        {"zoneless": frozenset({"7"})},
+        {"listed": NOON - dt.timedelta(seconds=2)},
+    ],
+    ids=str,
+)
+def test_without_a_clock_that_can_be_relied_on_nothing_is_proven(evidence):
+    found = found_in([MADE], **evidence)
 
-    assert (found.servers, found.proven) == ([MADE], False)
+    assert (found.servers, found.proven) == ([MADE], None)
+    assert str(found).startswith("server 7 may be it, but ")
 
 
 def test_the_post_was_sent_before_the_response_and_clocks_may_differ_by_two_seconds():
@@ -63,24 +82,25 @@ def test_the_post_was_sent_before_the_response_and_clocks_may_differ_by_two_seco
 
 
 @pytest.mark.parametrize(
-    ("ids", "proven", "words"),
+    ("changes", "words"),
     [
-        ([], True, "no such server was found so far"),
-        ([7], False, "server 7 may be it, and cannot be proven to be"),
-        ([7, 8], True, "2 servers may be it: 7, 8"),
+        ([], ""),
+        ([{"created_at": None}], "server 7 may be it, but its age cannot be told"),
+        ([{}, {}], "server 7 may be it; server 8 may be it"),
+        ([{"name": "WEB-01", "plan": None}], "server 7 may be it, but its name is 'WEB-01' and its plan is not shown"),
     ],
 )
-def test_it_says_in_words_what_was_found(ids, proven, words):
-    servers = [attrs.evolve(MADE, id=key, created_at=MADE.created_at if proven else None) for key in ids]
+def test_it_says_in_words_what_was_found(changes, words):
+    servers = [attrs.evolve(MADE, id=7 + number, **change) for number, change in enumerate(changes)]
 
-    assert str(candidates_of(SPEC, servers, posted=NOON)) == words
+    assert str(found_in(servers)) == words
 
 
 @given(st.lists(st.sampled_from([None, "us-west", "us-east"]), max_size=5))
-def test_all_that_may_be_it_are_named_in_the_lists_order(locations):
+def test_one_that_fits_is_proven_beside_those_that_differ_and_not_beside_those_that_may_fit(locations):
     servers = [attrs.evolve(MADE, id=number, location=one) for number, one in enumerate(locations)]
 
-    found = candidates_of(SPEC, servers, posted=NOON)
+    found = found_in(servers)
 
-    assert [server.id for server in found.servers] == [n for n, one in enumerate(locations) if one != "us-east"]
-    assert found.proven == (bool(found.servers) and None not in locations)
+    assert [server.id for server in found.servers] == [*range(len(locations))]
+    assert (found.proven is not None) == (locations.count("us-west") == 1 and None not in locations)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.helpers import detail
 from tests.rawserver import RawServer, certificates, drip, hang, json, raw
+from tests.waits import PausingClock, skipping_client_of
 from vpsorg_async import Client, RetryPolicy, VPSError
 
 
@@ -67,12 +68,12 @@ class TestOneMoment:
 
     async def test_a_retry_pause_that_is_cancelled_leaves_its_connection_to_the_next(self, server):
         """P1: cancelled in a retry pause."""
-        paused = anyio.Event()
+        clock = PausingClock()
         server.answer("GET", "/servers/8/", json(503, {}))
         slow = RetryPolicy(initial=1000, maximum=1000)
 
-        async with client_of(server, retry=slow, on_event=lambda event: paused.set()) as client:
-            await cancelled_when(paused.wait, client.servers.get, 8)
+        async with skipping_client_of(server, clock, retry=slow) as client:
+            await cancelled_when(clock.paused.wait, client.servers.get, 8)
             found = await client.servers.get(7, timeout=5)
 
         assert (found.id, server.connections_total) == (7, 1)
@@ -82,7 +83,7 @@ class TestOneMoment:
         paused = anyio.Event()
         server.answer("GET", "/servers/8/", json(429, {}, {"Retry-After": "0.2"}))
 
-        async with client_of(server, on_event=lambda event: paused.set()) as client:
+        async with client_of(server, on_event=lambda event: event.name == "call.paused" and paused.set()) as client:
             await cancelled_when(paused.wait, client.servers.get, 8)
             found = await client.servers.get(7, timeout=5)
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import enum
+
 import pytest
 
-from tests.helpers import action, detail
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.helpers import action, detail, listed, page
 from tests.rawserver import json
-from vpsorg_async import Client
+from vpsorg_async import (
+    Client,
+    InvalidArgumentError,
+    NotFoundError,
+    PollPolicy,
+    RetryPolicy,
+    ServerGoneError,
+    ServerStatus,
+)
+from vpsorg_async._checks import checked_seconds, checked_statuses, name_hint
 from vpsorg_async._errors import APIConnectionError, ConfigurationError
 from vpsorg_async._models import Server
 
@@ -260,3 +274,170 @@ class TestInjection:
         assert request.headers["x-trace"] == "a b"
         assert request.headers["user-agent"].startswith("app/1.0 vpsorg-async/")
         assert request.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+UUID = "6fa459ea-ee8a-3ca4-894e-db77e160355e"
+
+
+class Size(enum.IntEnum):
+    SMALL = 7
+
+
+class Which(str, enum.Enum):  # noqa: UP042 - this is about members that write themselves in another way
+    FIRST = "9b2f"
+
+
+class Loud(int):
+    """Writes itself as another number."""
+
+    def __format__(self, spec):
+        return "8"
+
+    __str__ = __repr__ = lambda self: "8"
+
+
+class LoudText(str):
+    __slots__ = ()
+
+    def __str__(self):
+        return "8/../9"
+
+    def __format__(self, spec):
+        return "8/../9"
+
+
+class TestUnusualValues:
+    @pytest.mark.parametrize(
+        ("given", "path"),
+        [
+            (Size.SMALL, "/servers/7/"),
+            (Which.FIRST, "/servers/9b2f/"),
+            (Loud(7), "/servers/7/"),
+            (LoudText("7"), "/servers/7/"),
+        ],
+        ids=["int enum", "str enum", "int", "str"],
+    )
+    async def test_the_id_that_was_meant_is_sent(self, server, given, path):
+        """T6: an enum's member, and a class that writes itself in another way."""
+        server.answer("GET", path, json(200, detail(7)))
+
+        async with client_of(server) as client:
+            found = await client.servers.get(given)
+
+        assert found.id == 7
+        assert [request.path for request in server.requests] == [path]
+
+    @pytest.mark.parametrize(
+        "given",
+        [Size, enum.Enum("Other", "A").A, 10**255, 10**5000, -(10**5000)],
+        ids=["class", "enum", "long", "longer", "negative"],
+    )
+    async def test_what_is_no_id_is_refused_with_words(self, server, given):
+        """T6: nothing is sent, and no number of thousands of digits is shown."""
+        async with client_of(server) as client:
+            with pytest.raises((TypeError, InvalidArgumentError), match="server_id") as caught:
+                await client.servers.get(given)
+
+        assert len(str(caught.value)) < 300
+        assert server.requests == []
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda value: Client(TOKEN, timeout=value),
+            lambda value: Client(TOKEN, attempt_timeout=value),
+            lambda value: Client(TOKEN).with_options(timeout=value),
+            lambda value: PollPolicy(maximum=value),
+            lambda value: RetryPolicy(initial=value),
+            lambda value: Client(TOKEN).servers.watch(interval=value),
+        ],
+        ids=["timeout", "attempt_timeout", "view", "poll", "retry", "watch"],
+    )
+    @pytest.mark.parametrize(
+        "value", [10**400, 10**5000, float("inf"), float("nan"), -1], ids=["long", "longer", "inf", "nan", "negative"]
+    )
+    def test_a_number_out_of_bounds_is_refused_with_words(self, make, value):
+        """T6: `timeout=10**400` is no OverflowError."""
+        with pytest.raises(InvalidArgumentError) as caught:
+            make(value)
+
+        assert len(str(caught.value)) < 300
+
+    @given(st.integers() | st.floats())
+    def test_any_number_of_seconds_is_taken_or_refused(self, value):
+        try:
+            seconds = checked_seconds("timeout", value)
+        except InvalidArgumentError:
+            assert not 0 <= value < float("inf")
+        else:
+            assert seconds == float(value)
+            assert type(seconds) is float
+
+    async def test_an_enums_location_is_its_value(self, server):
+        server.answer("GET", "/servers/", json(200, page(listed(1, location="9b2f"))))
+
+        async with client_of(server) as client:
+            assert len(await client.servers.list(location=Which.FIRST)) == 1
+
+        assert server.requests[0].query["location"] == "9b2f"
+
+
+class TestFlags:
+    @pytest.mark.parametrize(
+        ("name", "use"),
+        [
+            ("skip_invalid", lambda client, server, value: client.servers.list(skip_invalid=value)),
+            ("detail", lambda client, server, value: server.wait_until(status="active", detail=value)),
+            ("secrets", lambda client, server, value: server.to_dict(secrets=value)),
+        ],
+    )
+    @pytest.mark.parametrize("value", ["false", 0, None])
+    async def test_a_value_that_only_looks_like_a_bool_is_refused(self, server, name, use, value):
+        async with client_of(server) as client:
+            with pytest.raises(TypeError, match=f"^{name} takes True or False, not {value!r}$"):
+                await use(client, client.servers.bind(Server.from_dict(detail(7))), value)
+
+        assert server.requests == []
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("given", "near"),
+        [("actve", "active"), ("ACTIVE", "active"), ("stoped", "stopped"), ("booting", "rebooting"), ("zzz", None)],
+    )
+    def test_a_status_is_refused_with_the_seven_and_the_nearest(self, given, near):
+        with pytest.raises(InvalidArgumentError) as caught:
+            checked_statuses("status", given)
+
+        suggestion = f" (did you mean {near!r}?)" if near else ""
+        assert str(caught.value) == (
+            f"status={given!r}{suggestion} is no status: the seven are {', '.join(ServerStatus)}"
+        )
+
+    @pytest.mark.parametrize("server_id", ["web-01", "web01", "a", "production"])
+    def test_an_id_that_looks_like_a_name(self, server_id):
+        assert f"get_by_name({server_id!r})" in name_hint(server_id)
+
+    @pytest.mark.parametrize(
+        "server_id",
+        [7, None, "7", "007", UUID, UUID.replace("-", "").upper(), "srv_1", "a.b"],
+        ids=["int", "none", "number", "zeros", "UUID", "hex", "slug", "dot"],
+    )
+    def test_an_id_that_does_not(self, server_id):
+        assert name_hint(server_id) == ""
+
+    async def test_a_404_to_a_name_says_how_to_find_the_server(self, server):
+        server.answer("GET", "/servers/web-01/", json(404, {"detail": "Not found."}))
+        server.answer("POST", "/servers/web-01/reboot/", json(404, {"detail": "Not found."}))
+
+        async with client_of(server) as client:
+            with pytest.raises(NotFoundError) as got:
+                await client.servers.get("web-01")
+            with pytest.raises(NotFoundError) as rebooted:
+                await client.servers.reboot("web-01")
+            with pytest.raises(ServerGoneError) as waited:
+                await client.servers.wait_until("web-01", status="active", timeout=0)
+
+        hint = "'web-01' looks like a name: client.servers.get_by_name('web-01') finds a server by its name"
+        assert [hint in str(one.value) for one in (got, rebooted, waited)] == [True] * 3
+        assert got.value.message == "Not found."

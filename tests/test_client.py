@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import platform
 
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from tests.helpers import detail
 from tests.rawserver import RawServer, drop, json, text
 from vpsorg_async import (
+    APIConnectionError,
     APITimeoutError,
     Client,
+    ClientClosedError,
+    ConfigurationError,
     NotFoundError,
     OutcomeUnknownError,
     ResponseError,
@@ -130,6 +134,29 @@ class TestRequest:
             "a=1&b=x",
         ]
 
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ({"params": 7}, "params must be a mapping of names to values, not 7"),
+            ({"params": [1]}, "params must be a mapping of names to values, not [1]"),
+            ({"json": {"size": {1}}}, "json cannot be sent: Object of type set is not JSON serializable"),
+        ],
+    )
+    async def test_what_cannot_be_sent_is_refused_by_its_name(self, server, given, message):
+        async with client_of(server) as client:
+            with pytest.raises(TypeError) as caught:
+                await client.request("POST", "/plans/", **given)
+
+        assert str(caught.value) == message
+        assert server.requests == []
+
+    async def test_an_enums_path_is_its_value(self, server):
+        server.answer("GET", "/plans/", json(200, []))
+        path = enum.Enum("Path", {"PLANS": "/plans/"}, type=str).PLANS
+
+        async with client_of(server) as client:
+            assert (await client.request("GET", path)).json() == []
+
     async def test_dots_that_lead_nowhere_are_part_of_a_name(self, server):
         server.answer("GET", "/a..b/...", json(200, []))
 
@@ -222,9 +249,12 @@ class TestRequest:
 
         async with client_of(server, retry=RetryPolicy(initial=1000, maximum=1000), timeout=None) as client:
             with pytest.raises(APITimeoutError) as caught:
-                await client.request("GET", "/x/", timeout=0.1)
+                await client.request("GET", "/x/", timeout=1)
 
-        assert str(caught.value) == "GET /x/: no response within timeout=0.1 s (the last attempt: answered 503)"
+        assert str(caught.value) == (
+            "GET /x/: no response within timeout=1 s: pausing before it asks "
+            f"127.0.0.1:{server.port} again (the last attempt: answered 503)"
+        )
 
 
 @pytest.mark.anyio
@@ -253,3 +283,94 @@ class TestUnderneath:
                 answer = await client.http.get(f"{other.base_url}/x/")
 
             assert (answer.status_code, "authorization" in other.requests[0].headers) == (200, False)
+
+
+@pytest.mark.anyio
+class TestHeadersOfAView:
+    async def test_they_are_added_to_the_clients(self, server):
+        server.answer("PATCH", "/servers/7/", json(200, detail(7)))
+        async with client_of(server, headers={"X-App": "a", "X-Trace": "0"}) as client:
+            view = client.with_options(headers={"x-trace": "1"}).with_options(headers={"X-Key": "k"}, timeout=5)
+
+            await view.servers.get(7)
+            await view.servers.update(7, name="web")
+            await view.request("GET", "/servers/7/")
+            await client.servers.get(7)
+            await view.with_options(headers={"x-key": "l"}).servers.get(7)
+            await view.with_options(timeout=4).request("GET", "/servers/7/")
+
+        sent = [{name: one.headers.get(name) for name in ("x-app", "x-trace", "x-key")} for one in server.requests]
+        assert sent == [{"x-app": "a", "x-trace": "1", "x-key": "k"}] * 3 + [
+            {"x-app": "a", "x-trace": "0", "x-key": None},
+            {"x-app": "a", "x-trace": "1", "x-key": "l"},
+            {"x-app": "a", "x-trace": "1", "x-key": "k"},
+        ]
+
+    @pytest.mark.parametrize("name", ["Authorization", "host", "Content-Length", "bad name"])
+    async def test_some_are_refused(self, server, name):
+        async with client_of(server) as client:
+            with pytest.raises(ConfigurationError, match="headers"):
+                client.with_options(headers={name: "hunter2"})
+            with pytest.raises(TypeError):
+                client.with_options(headers=[("X-A", "b")])
+
+
+@pytest.mark.anyio
+class TestClosed:
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda client: client.servers.get(7),
+            lambda client: client.servers.get_by_name("web"),
+            lambda client: client.servers.list().all(),
+            lambda client: anext(aiter(client.servers.list())),
+            lambda client: anext(aiter(client.servers.watch())),
+            lambda client: client.servers.create(name="a", plan_id=1, os_id=1, location="us-west"),
+            lambda client: client.servers.update(7, name="a"),
+            lambda client: client.servers.delete(7),
+            lambda client: client.servers.reboot(7),
+            lambda client: client.servers.wait_until(7, status="active"),
+            lambda client: client.servers.wait_until_deleted(7),
+            lambda client: client.request("GET", "/servers/"),
+            lambda client: client.http.get("/servers/"),
+            lambda client: client.with_options(timeout=1).servers.get(7),
+        ],
+        ids=[
+            *("get", "by name", "list", "iterate", "watch", "create", "update", "delete", "reboot"),
+            *("wait", "wait until deleted", "request", "http", "view"),
+        ],
+    )
+    async def test_every_call_says_that_the_client_is_closed(self, server, call):
+        async with client_of(server) as client:
+            assert not client.is_closed
+        assert client.is_closed
+        assert client.with_options(timeout=1).is_closed
+
+        with pytest.raises(ClientClosedError) as caught:
+            await call(client)
+
+        assert "the client is closed" in str(caught.value)
+        assert isinstance(caught.value, APIConnectionError)
+        assert caught.value.sent is False
+        assert not server.requests
+
+    async def test_a_fleet_says_so_too(self, server):
+        async with client_of(server) as client:
+            pass
+
+        with pytest.raises(ClientClosedError):
+            await client.fleet([7]).start()
+
+    async def test_closed_underneath_is_closed(self, server):
+        client = client_of(server)
+
+        await client.http.aclose()
+
+        assert client.is_closed
+        with pytest.raises(ClientClosedError):
+            await client.servers.get(7)
+
+
+def test_a_plain_with_says_what_to_write(server):
+    with pytest.raises(TypeError, match="async with"), client_of(server):
+        pass

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.helpers_api import SPEC, CuttingProxy, FakeAPI, Where, client_of
+from tests.helpers_api import SPEC, CuttingProxy, FakeAPI, StillClock, Where, client_of, client_over
 from tests.rawserver import RawServer
 from vpsorg_async import OutcomeUnknownError
 
@@ -56,7 +56,7 @@ class TestCuts:
                 api.servers.clear()
                 api.created.clear()
                 proxy.posts, proxy.where = 0, where
-                async with client_of(proxy, timeout=0.9) as client:
+                async with client_over(proxy, StillClock(), timeout=0.9) as client:
                     made = await create(client)
                 returned += made
                 unknown += not made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 
 import httpx
@@ -33,6 +34,13 @@ def client_of(server, **options):
 
 async def not_plain(event):
     """An `on_event` that would never be awaited."""
+
+
+class NotPlain:
+    """An object that would never be awaited either."""
+
+    async def __call__(self, event):
+        """Do nothing."""
 
 
 REFUSED = {
@@ -69,7 +77,18 @@ REFUSED = {
     "not ASCII": ({"headers": {"X-A": "é"}}, "the header X-A takes a str of visible ASCII (its value is not shown)"),
     "user agent": (
         {"user_agent": "app\n"},
-        "the header User-Agent takes a str of visible ASCII (its value is not shown)",
+        "user_agent takes a str of visible ASCII (its value is not shown)",
+    ),
+    "no user agent": ({"user_agent": 7}, "user_agent takes a str of visible ASCII (its value is not shown)"),
+    "headers": ({"headers": "X-A: b"}, "headers must be a mapping of names to values, not str"),
+    "pairs of headers": (
+        {"headers": [("X-A", "b")]},
+        "headers must be a mapping of names to values, not list",
+    ),
+    "no headers": ({"headers": False}, "headers must be a mapping of names to values, not bool"),
+    "allow_http": (
+        {"base_url": "http://10.0.0.1", "allow_http": "false"},
+        "allow_http must be True or False, not 'false'",
     ),
     "plain http": (
         {"base_url": "http://admin.vps.org/api/v1"},
@@ -80,7 +99,10 @@ REFUSED = {
     ),
     "proxy": (
         {"proxy": "ftp://x"},
-        "the proxy must be an http://, https:// or socks5:// URL with a host (not shown here)",
+        (
+            "proxy= names a proxy that cannot be used: "
+            "it must be an http://, https:// or socks5:// URL with a host (not shown here)"
+        ),
     ),
 }
 
@@ -93,11 +115,14 @@ class TestConfiguration:
 
         assert str(caught.value) == message
 
-    def test_an_on_event_that_would_never_be_awaited_is_refused(self):
+    @pytest.mark.parametrize(
+        "given", [not_plain, functools.partial(not_plain), NotPlain()], ids=["function", "partial", "object"]
+    )
+    def test_an_on_event_that_would_never_be_awaited_is_refused(self, given):
         with pytest.raises(ConfigurationError) as caught:
-            Client("vps_test", on_event=not_plain)
+            Client("vps_test", on_event=given)
 
-        assert str(caught.value).startswith("on_event must be a plain function that takes an Event, not <function")
+        assert str(caught.value) == f"on_event must be a plain function that takes an Event, not {given!r}"
 
     @pytest.mark.parametrize(
         ("given", "kind", "message"),

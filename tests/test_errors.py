@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import re
+import sys
 
 import pytest
 
-from vpsorg_async import _errors
+from tests.test_pickling import ERRORS, facts_of, made
+from vpsorg_async import NotFoundError, _errors
 from vpsorg_async._errors import VPSError
 
 
@@ -52,3 +56,54 @@ def test_what_timed_out_is_a_timeout_error(kind):
 
     assert isinstance(error, TimeoutError)
     assert str(error) == "it took too long"
+
+
+def through_json(error):
+    """Return *error* as a task queue's JSON result backend rebuilds it: Celery's stores module, name and arguments."""
+    stored = json.dumps([type(error).__module__, type(error).__name__, error.args])
+    module, name, arguments = json.loads(stored)
+    return getattr(sys.modules[module], name)(*arguments)
+
+
+def fail(error):
+    raise error
+
+
+@pytest.fixture(scope="module")
+def processes():
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        yield pool
+
+
+class TestRebuilt:
+    @pytest.mark.parametrize("kind", ERRORS)
+    def test_class_and_message_are_kept_and_nothing_harmless_is_made_up(self, kind):
+        """I4: a JSON result backend keeps class and message. Every other attribute is `None`: not known."""
+        error = made(kind)
+
+        back = through_json(error)
+
+        assert (type(back), str(back), repr(back)) == (kind, str(error), repr(error))
+        told = vars(error).keys() - {"__notes__"}
+        assert {name: getattr(back, name) for name in told} == dict.fromkeys(told)
+
+    @pytest.mark.parametrize("kind", ERRORS)
+    def test_what_was_rebuilt_can_be_pickled_and_printed(self, kind):
+        back = through_json(made(kind))
+
+        assert facts_of(_errors.picklable(back)) == facts_of(back)
+
+    @pytest.mark.parametrize("kind", ERRORS)
+    def test_a_worker_process_gives_back_what_it_failed_with(self, kind, processes):
+        """I4: `multiprocessing` keeps class, message and attributes. The cause is its own traceback."""
+        error = made(kind)
+
+        with pytest.raises(kind) as caught:
+            processes.apply(fail, (error,))
+
+        assert facts_of(caught.value)[:4] == facts_of(error)[:4]
+
+    def test_whether_it_was_sent_is_not_known(self):
+        """I4: `sent` never becomes false. A fleet would then repeat what may have been executed."""
+        assert _errors.APITimeoutError(*_errors.APITimeoutError("late", sent=True).args).sent is None
+        assert NotFoundError("gone").sent is None

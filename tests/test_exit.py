@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
-import subprocess
-import sys
 
 import pytest
 
-from tests.helpers import ROOT, action, detail, page
+from tests.helpers import action, detail, page
+from tests.processes import ran
 from tests.rawserver import RawServer, certificates, drip, hang, json
 
 
@@ -22,7 +20,7 @@ from vpsorg_async import *
 async def main(base_url, authority):
     context = ssl.create_default_context(cafile=authority) if authority else None
     options = {"retry": RetryPolicy(initial=0.001, maximum=0.002), "ssl_context": context}
-    poll = PollPolicy(minimum=0.01, maximum=0.02)
+    poll = PollPolicy(minimum=0.1, maximum=0.1)
     async with Client("vps_test", base_url=base_url, **options) as client:
         async with anyio.create_task_group() as group:
             for number in range(20):
@@ -93,15 +91,9 @@ def authority(server, tmp_path):
 class TestExit:
     def test_nothing_is_said_on_stderr(self, server, authority, backend):
         """P1: calls, lists, a wait, cancelled calls, a closed client: under -W error in Python's development mode."""
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-X", "dev", "-c", SCRIPT, backend, server.base_url, authority],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONDEVMODE": "1", "PYTHONASYNCIODEBUG": "1"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        arguments = ("-W", "error", "-X", "dev", "-c", SCRIPT, backend, server.base_url, authority)
+
+        done = ran(*arguments, PYTHONDEVMODE="1", PYTHONASYNCIODEBUG="1")
 
         assert (done.stdout, said(done.stderr), done.returncode) == ("done\n", "", 0)
 

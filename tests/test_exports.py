@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import enum
 import inspect
-import subprocess
-import sys
 import typing
 
 import attrs
@@ -13,10 +11,17 @@ import pytest
 
 import vpsorg_async
 
-from tests.helpers import ROOT
-from vpsorg_async import Client
-from vpsorg_async._fleet.fleet import Fleets
-from vpsorg_async._fleet.run import RunOptions
+from tests.processes import ran
+from vpsorg_async import (
+    NOT_GIVEN,
+    AuthenticationError,
+    Client,
+    InsufficientCreditsError,
+    PermissionDeniedError,
+    PollPolicy,
+)
+from vpsorg_async._catalogue.methods import AccountMethods, Locations, OperatingSystems, Plans
+from vpsorg_async._fleet.fleets import Fleets
 from vpsorg_async._servers import Servers
 
 
@@ -24,10 +29,13 @@ ERRORS = {
     "APIConnectionError",
     "APIStatusError",
     "APITimeoutError",
+    "AmbiguousNameError",
     "AuthenticationError",
     "BadRequestError",
+    "ClientClosedError",
     "ConfigurationError",
     "InsufficientCreditsError",
+    "InvalidArgumentError",
     "NotFoundError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
@@ -39,21 +47,30 @@ ERRORS = {
     "UnexpectedStatusError",
     "VPSError",
     "WaitError",
+    "WaitFailedError",
     "WaitTimeoutError",
 }
 MODELS = {
+    "Account",
     "Action",
+    "Location",
     "OperatingSystem",
     "Plan",
     "ResourceUsage",
     "Server",
+    "ServerId",
     "ServerRef",
     "ServerStatus",
+    "StatusGoal",
     "StatusName",
+    "TokenInfo",
 }
 THE_REST = {
     "NOT_GIVEN",
     "Client",
+    "EnsureConflict",
+    "EnsureConflictError",
+    "EnsurePreview",
     "Event",
     "PollPolicy",
     "RetryPolicy",
@@ -62,7 +79,17 @@ THE_REST = {
     "StatusSeen",
     "__version__",
 }
-FLEETS_AND_WATCHING = {"Fleet", "FleetReport", "FleetRun", "Outcome", "Progress", "ServerChange"}
+FLEETS_AND_WATCHING = {
+    "Fleet",
+    "FleetReport",
+    "FleetRun",
+    "Outcome",
+    "Progress",
+    "ServerChange",
+    "ClientStats",
+    "ServerWatch",
+    "Servers",
+}
 PUBLIC_CLASSES = [
     getattr(vpsorg_async, name) for name in vpsorg_async.__all__ if inspect.isclass(getattr(vpsorg_async, name))
 ]
@@ -78,7 +105,7 @@ def public_methods(kind):
 
 METHODS = {
     f"{kind.__name__}.{name}": method
-    for kind in [*PUBLIC_CLASSES, Servers, Fleets]
+    for kind in [*PUBLIC_CLASSES, Servers, Fleets, Plans, Locations, OperatingSystems, AccountMethods]
     for name, method in public_methods(kind)
 }
 
@@ -154,40 +181,59 @@ class TestSignatures:
             ]
 
     def test_every_fleet_takes_what_a_run_does(self):
-        assert list(RunOptions.__annotations__) == ["at_once", "tolerate", "timeout", "on_outcome", "progress"]
+        of_a_run = {
+            "at_once": 20,
+            "tolerate": None,
+            "timeout": 900.0,
+            "on_outcome": None,
+            "progress": None,
+            "poll": PollPolicy(),
+            "stop_on": (AuthenticationError, InsufficientCreditsError, PermissionDeniedError),
+        }
         own = {
-            "start": ["wait"],
-            "stop": ["wait"],
-            "reboot": ["wait"],
-            "delete": ["wait"],
-            "update": ["name", "hostname", "backups_enabled"],
-            "wait_until": ["status", "poll", "fail_on"],
-            "apply": ["function"],
-            "create": ["specs", "wait"],
+            "start": {"wait": True, "if_needed": False},
+            "stop": {"wait": True, "if_needed": False},
+            "reboot": {"wait": True},
+            "delete": {"wait": True, "if_needed": False},
+            "update": dict.fromkeys(["name", "hostname", "backups_enabled"], NOT_GIVEN),
+            "wait_until": {"status": inspect.Parameter.empty, "fail_on": NOT_GIVEN},
+            "apply": {"function": inspect.Parameter.empty},
+            "create": {"specs": inspect.Parameter.empty, "wait": True},
+            "ensure": {"specs": inspect.Parameter.empty, "wait": True},
         }
         methods = dict([*public_methods(vpsorg_async.Fleet), *public_methods(Fleets)])
+        assert [*inspect.signature(methods.pop("preview")).parameters] == ["self", "specs"]
+        # What is not given is as in the report.
+        resume = inspect.signature(methods.pop("resume")).parameters
+        assert [*resume] == ["self", "report", "function", *of_a_run]
+        assert {resume[name].default for name in ("at_once", "tolerate", "timeout", "poll", "stop_on")} == {NOT_GIVEN}
 
-        assert {name: list(inspect.signature(method).parameters) for name, method in methods.items()} == {
-            name: ["self", *arguments, "options"] for name, arguments in own.items()
-        }
+        assert methods.keys() == own.keys()
+        for name, method in methods.items():
+            given = {key: one.default for key, one in inspect.signature(method).parameters.items() if key != "self"}
+            assert given == {**own[name], **of_a_run}
+        assert "NOT_GIVEN" not in str(inspect.signature(vpsorg_async.Fleet.start))
 
     @pytest.mark.parametrize(
         ("kind", "names"),
         [
-            (vpsorg_async.Outcome, ["index", "item", "state", "server", "value", "error"]),
-            (vpsorg_async.Progress, ["total", "begun", "succeeded", "failed", "unknown", "skipped"]),
-            (vpsorg_async.FleetReport, ["outcomes", "stopped_by"]),
+            (
+                vpsorg_async.Outcome,
+                ["index", "item", "state", "server", "value", "error", "accepted", "began_at", "ended_at"],
+            ),
+            (vpsorg_async.Progress, ["total", "begun", "succeeded", "failed", "pending", "unknown", "skipped"]),
+            (vpsorg_async.FleetReport, ["action", "outcomes", "stopped_by"]),
             (vpsorg_async.ServerChange, ["before", "after"]),
         ],
     )
     def test_what_a_fleet_and_a_watch_tell(self, kind, names):
-        assert [field.name for field in attrs.fields(kind)] == names
+        assert [field.name for field in attrs.fields(kind) if not field.name.startswith("_")] == names
 
     def test_a_spec_is_what_a_create_takes(self):
         arguments = inspect.signature(Servers.create).parameters
 
         assert [field.name for field in attrs.fields(vpsorg_async.ServerSpec)] == [
-            name for name in arguments if name not in ("self", "timeout")
+            name for name in arguments if name not in ("self", "spec", "timeout")
         ]
 
     def test_the_seven_statuses_are_one_list(self):
@@ -198,9 +244,7 @@ class TestSignatures:
 
 def run(script):
     """Run *script* in an interpreter of its own, and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
-    )
+    done = ran("-W", "error", "-c", script)
     return done.stdout, done.stderr
 
 
@@ -212,7 +256,8 @@ class TestImporting:
             "import vpsorg_async\n"
             "unwanted = {'starlette', 'uvicorn', 'rich', 'trio', 'uvloop', 'pytest', 'respx', 'click', 'asyncio',\n"
             "    'tenacity', 'cattrs', 'httptools', 'httpcore', 'anyio.streams.tls',\n"
-            "    'vpsorg_async.sandbox', 'vpsorg_async._polling.coordinator', 'vpsorg_async._fleet.run'}\n"
+            "    'vpsorg_async.sandbox', 'vpsorg_async._request.requester', 'vpsorg_async._polling.coordinator',\n"
+            "    'vpsorg_async._fleet.run'}\n"
             "print(sorted(unwanted & (set(sys.modules) - before)))\n"
         )
 

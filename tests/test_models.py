@@ -143,8 +143,8 @@ class TestRepr:
 
         assert secret not in repr(server)
         assert secret not in str(server)
-        assert "extra=<'password', 'hostname'>" in repr(server)
-        assert repr(server.plan).endswith("bandwidth=None, extra=<'key'>)")
+        assert "extra=<'hostname'>" in repr(server)
+        assert repr(server.plan).endswith("description=None, extra=<'key'>)")
 
     def test_it_shows_neither_client_nor_bookkeeping(self) -> None:
         server = Server.from_dict({"id": 7, "name": "web-01", "status": "active", "plan": None})
@@ -255,7 +255,7 @@ class TestHandle:
                 await made.refresh()
 
         assert made == server
-        assert made.extra == {"password": "hunter2"}
+        assert (server.password, made.password, made.extra) == ("hunter2", None, {})
         assert exact(attrs.asdict(made, filter=is_data)) == exact(attrs.asdict(server, filter=is_data))
         assert str(caught.value) == "this Server is a copy without a client: use client.servers.get(7)"
         assert len(requests.seen) == 1
@@ -282,7 +282,7 @@ class TestHandle:
         assert made == accepted
         assert accepted.server == ServerRef(id=7, name="web-01", status=ServerStatus.STARTING)
         assert str(caught.value) == (
-            "this Action is a copy without a client: use client.servers.wait_until(7, status=...)"
+            "this Action is a copy without a client: use client.servers.bind(action), then action.wait()"
         )
 
     @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tests.helpers import listed, page
 from tests.helpers_api import FakeAPI, client_of
 from tests.rawserver import drop, hang, hold, json, text
 from vpsorg_async import (
+    AmbiguousNameError,
     APIConnectionError,
     APITimeoutError,
     BadRequestError,
@@ -197,13 +198,15 @@ class TestAllPages:
 
         async with client_of(server) as client:
             found, missing = await client.servers.get_by_name("web-150"), await client.servers.get_by_name("web-9999")
-            with pytest.raises(ValueError) as caught:
+            with pytest.raises(AmbiguousNameError) as caught:
                 await client.servers.get_by_name("twin")
             with pytest.raises(TypeError):
                 await client.servers.get_by_name(7)
 
         assert (found.id, missing) == (150, None)
         assert str(caught.value) == "2 servers are named 'twin': 151, 152"
+        assert caught.value.ids == (151, 152)
+        assert isinstance(caught.value, LookupError)
 
     async def test_the_time_of_a_search_by_name_is_for_all_pages(self, server, api):
         """L1: a call's `timeout` is for the whole call, where a list's is for each page."""
@@ -344,7 +347,7 @@ class TestNextThatDoesNotEnd:
         server.answer("GET", "/servers/", pages_of([1, 2], [3, 4], [5, 6], count=count, next_of=next_of))
 
         async with client_of(server) as client:
-            with anyio.fail_after(10):
+            with anyio.fail_after(60):
                 seen, error = await iterated(client.servers.list())
                 with pytest.raises(ResponseError):
                     await client.servers.list()
@@ -500,7 +503,7 @@ class TestCounts:
         api.paged_by, api.count = 20, count
 
         async with client_of(server) as client:
-            with anyio.fail_after(10):
+            with anyio.fail_after(60):
                 servers = ids(await client.servers.list())
                 seen = [one.id async for one in client.servers.list()]
 
@@ -677,7 +680,8 @@ class TestStopping:
     async def test_a_list_that_is_never_used_asks_nothing(self, server, api):
         """L7: only using a list sends something."""
         async with client_of(server) as client:
-            client.servers.list()
+            with pytest.warns(RuntimeWarning, match="never awaited"):
+                client.servers.list()
 
         assert server.requests == []
 

@@ -8,7 +8,10 @@ import pickle
 
 import pytest
 
-from vpsorg_async import NOT_GIVEN, PollPolicy, RetryPolicy
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from vpsorg_async import NOT_GIVEN, InvalidArgumentError, PollPolicy, RetryPolicy
 from vpsorg_async._checks import checked_seconds
 
 
@@ -42,18 +45,20 @@ class TestRetryPolicy:
 class TestPollPolicy:
     def test_its_defaults(self):
         """As documented."""
-        assert PollPolicy() == PollPolicy(minimum=1.0, maximum=5.0, slope=0.1, failures=5, grace=15.0)
+        assert PollPolicy() == PollPolicy(minimum=1.0, maximum=5.0, slope=0.1, failures=5, outage=60.0, grace=15.0)
 
     @pytest.mark.parametrize(
         ("given", "kind", "words"),
         [
             ({"minimum": 6}, ValueError, "minimum=6 is more than maximum=5: give minimum <= maximum"),
-            (
-                {"minimum": 0, "maximum": 0},
-                ValueError,
-                "maximum=0 would poll without a pause: give more than 0 seconds",
-            ),
-            ({"minimum": -1}, ValueError, "minimum=-1: give a finite number of 0 or more"),
+            ({"minimum": 0, "maximum": 0}, ValueError, "minimum=0: give a finite number of 0.1 or more"),
+            ({"minimum": 0.0999}, ValueError, "minimum=0.0999: give a finite number of 0.1 or more"),
+            ({"minimum": 5e-324}, ValueError, "minimum=5e-324: give a finite number of 0.1 or more"),
+            ({"minimum": -1}, ValueError, "minimum=-1: give a finite number of 0.1 or more"),
+            ({"maximum": 0.5}, ValueError, "minimum=1 is more than maximum=0.5: give minimum <= maximum"),
+            ({"outage": -1}, ValueError, "outage=-1: give a finite number of 0 or more"),
+            ({"outage": math.inf}, ValueError, "outage=inf: give a finite number of 0 or more"),
+            ({"outage": None}, TypeError, "outage takes a number, not None"),
             ({"slope": math.nan}, ValueError, "slope=nan: give a finite number of 0 or more"),
             ({"grace": None}, TypeError, "grace takes a number, not None"),
             ({"failures": 0}, ValueError, "failures=0: give a finite number of 1 or more"),
@@ -67,6 +72,31 @@ class TestPollPolicy:
             PollPolicy(**given)
 
         assert str(caught.value) == words
+
+    @pytest.mark.parametrize("minimum", [0, 0.0, 1e-9, 0.0999, -5, math.nan])
+    def test_more_than_ten_polls_a_second_are_refused(self, minimum):
+        """W45: in words that say what to give."""
+        with pytest.raises(InvalidArgumentError, match=r"minimum=.*: give a finite number of 0.1 or more"):
+            PollPolicy(minimum=minimum, maximum=max(minimum, 1))
+
+    @given(
+        st.floats(allow_nan=False) | st.integers(),
+        st.floats(allow_nan=False) | st.integers(),
+        st.floats(allow_nan=False),
+        st.floats(0, 1e300),
+    )
+    @example(0.1, 0.1, 1e308, 1e308)
+    @example(1e308, 1.7e308, 0, 0)
+    @example(0.1, 5, 5e-324, 1)
+    @example(0.1, 5, math.inf, 0)
+    def test_whatever_is_accepted_polls_at_most_ten_times_a_second(self, minimum, maximum, slope, waited):
+        """W45: huge and tiny values are refused, or harmless."""
+        try:
+            policy = PollPolicy(minimum=minimum, maximum=maximum, slope=slope)
+        except InvalidArgumentError:
+            return
+
+        assert 0.1 <= minimum <= policy.interval(waited) <= maximum < math.inf
 
     @pytest.mark.parametrize(("waited", "interval"), [(0, 1), (9, 1), (10, 1), (30, 3), (50, 5), (900, 5)])
     def test_polls_are_rarer_the_longer_it_waits(self, waited, interval):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 
@@ -13,7 +12,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.helpers import ROOT
+from tests.blocks import blocks_of_page
+from tests.helpers import LEFT_OUT, ROOT
+from tests.listeners import refusing
 from vpsorg_async.sandbox import Sandbox
 
 
@@ -27,32 +28,33 @@ TERMINALS = re.findall(r"^```bash\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
-def _examples(name, page):
-    """Yield each Python example of a page, with the page and the heading above it as the id."""
-    for found in re.finditer(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
-        headings = re.findall(r"^#+ (.+)$", page[: found.start()], re.MULTILINE)
-        yield pytest.param(found[1], id=f"{name}: {headings[-1]}")
-
-
-EXAMPLES = [example for name, page in PAGES.items() for example in _examples(name, page)]
+EXAMPLES = [
+    pytest.param(block.text, id=f"{name}: {block.heading}")
+    for name, page in PAGES.items()
+    for block in blocks_of_page(name, page)
+]
 SCRIPTS = [example for example in EXAMPLES if "asyncio.run(" in example.values[0]]
 TESTS = [example for example in EXAMPLES if example not in SCRIPTS]
 LINKS = [
-    (name, link) for name, page in PAGES.items() for link in dict.fromkeys(LINK.findall(page)) if "://" not in link
+    (name, link)
+    for name, page in PAGES.items()
+    for link in dict.fromkeys(LINK.findall(page))
+    if "://" not in link and not link.endswith(LEFT_OUT)
 ]
 
 
 @pytest.mark.parametrize("example", SCRIPTS)
-def test_an_example_runs_as_it_is_printed(example):
+def test_an_example_runs_as_it_is_printed(example, tmp_path):
     """A fresh interpreter is given the text between the fences, and the sandbox in place of the API."""
     with Sandbox().serve(speed=600) as base_url:
         environment = {**os.environ, "VPS_API_TOKEN": "vps_sandbox", "VPS_API_URL": base_url, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", example],
             env=environment,
+            cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
@@ -87,8 +89,6 @@ def test_the_readme_is_read_in_a_minute():
 def test_the_first_example_runs_on_a_served_sandbox_as_the_readme_says(tmp_path):
     """Both terminals' commands run as they are printed, on a free port instead of 8800."""
     package, extra, serve, run = TERMINALS
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
     (tmp_path / "first.py").write_text(EXAMPLES[0].values[0], encoding="utf-8")
     environment = {
         **os.environ,
@@ -97,14 +97,14 @@ def test_the_first_example_runs_on_a_served_sandbox_as_the_readme_says(tmp_path)
     }
 
     def terminal(commands, **options):
-        text = commands.replace("8800", port)
+        text = commands.replace("8800", str(free.port))
         return subprocess.Popen(["bash", "-euc", text], cwd=tmp_path, env=environment, text=True, **options)
 
-    with terminal(f"exec {serve}", stdout=subprocess.PIPE) as sandbox:
+    with refusing() as free, terminal(f"exec {serve}", stdout=subprocess.PIPE) as sandbox:
         try:
-            assert f"http://127.0.0.1:{port}/api/v1" in sandbox.stdout.readline()
+            assert f"http://127.0.0.1:{free.port}/api/v1" in sandbox.stdout.readline()
             with terminal(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as second:
-                out, err = second.communicate(timeout=60)
+                out, err = second.communicate(timeout=120)
         finally:
             sandbox.terminate()
 

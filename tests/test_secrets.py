@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import gzip
 import io
 import logging
@@ -18,8 +19,9 @@ import httpx
 import pytest
 
 from tests.helpers import ROOT, detail
+from tests.helpers_api import HangsClock, client_over
 from tests.proxyserver import ProxyServer
-from tests.rawserver import RawServer, certificates, closed_port, cut, drop, hang, json, raw, text
+from tests.rawserver import Hang, RawServer, certificates, closed_port, cut, drop, hang, json, raw, text
 from vpsorg_async import (
     APIConnectionError,
     APIStatusError,
@@ -35,12 +37,14 @@ from vpsorg_async import (
     VPSError,
     WaitTimeoutError,
 )
+from vpsorg_async._request.masked_token import Secret
+from vpsorg_async._transport.types import MaskedBytes
 from vpsorg_async.sandbox import Sandbox
 
 
 TOKEN = "vps_9f8e7d6c5b4a3f2e"
 QUICK = RetryPolicy(attempts=2, initial=0.005, maximum=0.01)
-POLL = PollPolicy(minimum=0.01, maximum=0.02, grace=0.1)
+POLL = PollPolicy(minimum=0.1, maximum=0.1, grace=0.1)
 SPEC = {"name": "web-02", "plan_id": 1, "os_id": 5, "location": "us-west"}
 
 pytestmark = pytest.mark.anyio
@@ -212,10 +216,15 @@ class TestErrors:
         """T1: an unknown create, with all that led to it."""
         server.answer("POST", "/servers/", lost)
         server.answer("GET", "/servers/", echo)
+        clock = HangsClock()
 
-        async with client_of(server.base_url, on_event=everything.append) as client:
+        client = client_over(server, clock, token=TOKEN, retry=QUICK, timeout=1.0, on_event=everything.append)
+        async with client, anyio.create_task_group() as group:
+            if isinstance(lost, Hang):
+                group.start_soon(clock.end_what_arrives, server, "POST")
             with pytest.raises(OutcomeUnknownError) as caught:
                 await client.servers.create(**SPEC)
+            group.cancel_scope.cancel()
 
         everything.append(shown_by(caught.value))
 
@@ -223,7 +232,8 @@ class TestErrors:
         """T1: an unknown reboot, with all that led to it."""
         server.answer("POST", "/servers/7/reboot/", drop())
 
-        async with client_of(server.base_url, on_event=everything.append) as client:
+        client = client_over(server, HangsClock(), token=TOKEN, retry=QUICK, timeout=1.0, on_event=everything.append)
+        async with client:
             with pytest.raises(OutcomeUnknownError) as caught:
                 await client.servers.reboot(7)
 
@@ -432,6 +442,8 @@ class TestConstruction:
                 client.with_options(timeout=1),
                 client.servers.list(),
             )
+            # Begun, so that it does not warn that nobody has awaited it.
+            aiter(listing)
             parts, inside = vars(client), [vars(part) for part in (http, servers, view) if hasattr(part, "__dict__")]
             raise ValueError(f"{servers} {http} {view} {listing} {parts!r} {inside!r}")
 
@@ -577,7 +589,7 @@ class TestSandbox:
             text=True,
         )
         try:
-            base_url = process.stdout.readline().strip()
+            base_url, *exports = [process.stdout.readline().strip() for _ in range(3)]
             async with Client(TOKEN, base_url=base_url) as client, Client(f"{TOKEN}x", base_url=base_url) as wrong:
                 servers = await client.servers.list()
                 with pytest.raises(APIStatusError):
@@ -586,8 +598,22 @@ class TestSandbox:
                     await wrong.servers.list()
         finally:
             process.send_signal(signal.SIGINT)
-            output = "".join(process.communicate(timeout=20))
+            output = "".join(process.communicate(timeout=120))
 
         assert servers == []
         assert process.returncode == 0
-        assert TOKEN not in base_url + output
+        assert exports[0] == f"export VPS_API_URL={base_url}"
+        assert TOKEN not in base_url + "".join(exports) + output
+
+
+class TestSecretBytes:
+    @pytest.mark.parametrize("secret", [Secret(b"Bearer " + TOKEN.encode()), MaskedBytes(TOKEN.encode())], ids=repr)
+    def test_no_text_copy_or_pickle_of_them_shows_them(self, secret):
+        """T6: `str()`, f-strings, `%s`, and what a pickle would carry elsewhere."""
+        shown = f"{secret} {secret!s} {secret!r} {secret:>30} {[secret]}" + "%s %r" % (secret, secret)  # noqa: UP031
+        copies = [copy.copy(secret), copy.deepcopy({"headers": [secret]})]
+        pickles = [pickle.dumps(secret, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+
+        assert TOKEN not in f"{shown} {copies} {pickles}"
+        assert TOKEN.encode() not in b"".join(pickles)
+        assert secret.endswith(TOKEN.encode())

@@ -10,7 +10,7 @@ import pytest
 import respx
 
 from tests.helpers import ROOT
-from vpsorg_async import Action, Client, Plan, Server, ServerRef, ServerStatus
+from vpsorg_async import Action, Client, Plan, Server, ServerRef, ServerSpec, ServerStatus
 
 
 BASE = "https://admin.vps.org/api/v1"
@@ -174,7 +174,7 @@ class TestTheNine:
 
         assert body_of(route) is None
         ref = ServerRef(id=12345, name="web-server-01", status=ServerStatus(status))
-        assert action == Action(status="success", message=message, server=ref)
+        assert action == Action(name=command, status="success", message=message, server=ref)
 
 
 @pytest.mark.anyio
@@ -213,3 +213,39 @@ class TestArguments:
             await client.servers.update(7)
 
         assert str(caught.value) == "update() needs at least one of name, hostname and backups_enabled"
+
+
+@pytest.mark.anyio
+class TestSpecs:
+    SPEC = ServerSpec(name="web-02", plan_id=1, os_id=5, location="us-west", backups_enabled=True)
+
+    async def test_a_spec_is_sent_like_its_fields(self, router, client):
+        route = router.post("/servers/").respond(201, json=documented("created"))
+
+        made = await client.servers.create(self.SPEC)
+
+        assert made == Server.from_dict(documented("created"))
+        assert body_of(route) == {
+            "name": "web-02",
+            "plan_id": 1,
+            "os_id": 5,
+            "location": "us-west",
+            "backups_enabled": True,
+        }
+
+    @pytest.mark.parametrize(
+        ("given", "fields", "words"),
+        [
+            ([SPEC], {"name": "web-03"}, "not both"),
+            ([SPEC], {"plan_id": 0}, "not both"),
+            ([SPEC], {"hostname": "a.example.com"}, "not both"),
+            ([{"name": "web-02"}], {}, "takes a ServerSpec"),
+            ([], {}, "create() needs name, plan_id, os_id, location, or a ServerSpec"),
+            ([], {"name": "a", "os_id": 1, "location": "x"}, "create() needs plan_id, or a ServerSpec"),
+        ],
+    )
+    async def test_neither_both_nor_none_of_it(self, client, given, fields, words):
+        with pytest.raises(TypeError) as caught:
+            await client.servers.create(*given, **fields)
+
+        assert words in str(caught.value)

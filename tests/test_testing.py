@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 
 import pytest
 
 from tests.helpers import ROOT
 
+
+PLUGIN = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]["vpsorg_async"]
+AS_INSTALLED = ["-p", "no:vpsorg_async", "-p", PLUGIN]
+"""The plugin as pyproject.toml names it: what is installed here may be older."""
 
 SECONDS = 120
 """Far less than the waits in the tests below would take in real time."""
@@ -155,9 +160,23 @@ def test_what_users_do_with_them(project):
 
 def test_a_missing_extra_is_named(project):
     project.makepyfile("def test_anything(vpsorg_sandbox): ...")
-    without = "import sys; sys.modules['starlette'] = None; import pytest; sys.exit(pytest.main(['-p', 'no:xdist']))"
+    # Not by `None` in sys.modules: Python 3.15 cannot word the error of a module in a package that is None.
+    project.makepyfile(
+        without_it="""
+        import sys
+        import pytest
 
-    result = project.run(sys.executable, "-c", without, timeout=SECONDS)
+        class NotInstalled:
+            def find_spec(self, name, path=None, target=None):
+                if name == "starlette":
+                    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        sys.meta_path.insert(0, NotInstalled())
+        sys.exit(pytest.main(["-p", "no:xdist"]))
+        """
+    )
+
+    result = project.run(sys.executable, "without_it.py", timeout=SECONDS)
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*pip install 'vpsorg-async?sandbox?'*"])
@@ -166,6 +185,47 @@ def test_a_missing_extra_is_named(project):
 def test_the_plugin_is_listed_with_its_fixtures(project):
     project.makepyfile("def test_nothing(): ...")
 
-    result = run(project, "--fixtures")
+    result = run(project, *AS_INSTALLED, "--fixtures")
 
-    result.stdout.fnmatch_lines(["*fixtures defined from vpsorg_async.testing*", "vpsorg_sandbox*", "vpsorg_client*"])
+    result.stdout.fnmatch_lines([f"*fixtures defined from {PLUGIN}*", "vpsorg_sandbox*", "vpsorg_client*"])
+
+
+def test_the_fixtures_are_there_where_plugins_are_loaded_by_name(project, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    project.makeconftest('pytest_plugins = ["vpsorg_async.testing"]')
+    project.makepyfile("def test_it(vpsorg_client): assert vpsorg_client.stats().requests == 0")
+
+    result = project.run(sys.executable, "-m", "pytest", timeout=SECONDS)
+
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("source", "options"),
+    [
+        pytest.param("def test_anything(): ...", ["--version", "--version"], id="pytest --version --version"),
+        pytest.param("def test_anything(): ...", [], id="a run without the fixtures"),
+        pytest.param("def test_anything(vpsorg_client): ...", ["--collect-only"], id="a collection of tests with them"),
+    ],
+)
+def test_a_start_of_pytest_imports_nothing_of_the_package_until_a_fixture_is_used(
+    project, monkeypatch, source, options
+):
+    # Other plugins that are installed here import what is looked for.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    project.makepyfile(source)
+    project.makepyfile(
+        started=f"""
+        import sys, pytest
+        status = pytest.main({["-p", PLUGIN, *options]!r})
+        print("plugin loaded:", {PLUGIN!r} in sys.modules)
+        imported = {{name.partition(".")[0] for name in sys.modules}}
+        print("imported:", sorted(imported & {{"vpsorg_async", "httpx", "attrs", "anyio"}}))
+        sys.exit(status)
+    """
+    )
+
+    result = project.run(sys.executable, "started.py", timeout=SECONDS)
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["plugin loaded: True", "imported: []"])

@@ -33,6 +33,9 @@ TASKS = 8
 HARD_LIMIT = 60.0
 """The real seconds after which an episode counts as hung."""
 
+BEHIND = "/behind/all/that/was/sent"
+"""The path of a request that tells that all earlier ones have arrived."""
+
 
 @attrs.frozen(kw_only=True)
 class Timing:
@@ -186,7 +189,8 @@ async def delete(episode: Episode) -> None:
 async def wait(episode: Episode) -> None:
     server_id, status = episode.some_id(), episode.chance.choice(["active", "stopped"])
     options = {"timeout": episode.chance.uniform(0, episode.timing.wait), "detail": episode.chance.random() < 0.5}
-    poll = PollPolicy(minimum=1 / episode.timing.stretch, maximum=5 / episode.timing.stretch)
+    stretch = episode.timing.stretch
+    poll = PollPolicy(minimum=max(0.1, 1 / stretch), maximum=max(0.1, 5 / stretch))
     server: Server | None = await episode.make(
         "wait", lambda: episode.client.servers.wait_until(server_id, status=status, poll=poll, **options)
     )
@@ -317,11 +321,19 @@ async def close(episode: Episode) -> None:
         episode.witness.closed_at = episode.now()
         episode.sandbox.advance(0.001)
         return
-    # Only its arrival matters: it arrives after everything else.
-    async with httpx.AsyncClient(timeout=0.5) as other:
-        with contextlib.suppress(httpx.TransportError):
-            await other.get(f"http://127.0.0.1:{episode.forwarder.target}/behind/all/that/was/sent")
+    await episode.forwarder.pass_on_what_was_sent()
+    # It arrives after everything else. A fault may keep its response.
+    async with httpx.AsyncClient(timeout=None) as other, anyio.create_task_group() as group:
+        group.start_soon(_get, other, f"http://127.0.0.1:{episode.forwarder.target}{BEHIND}")
+        while not any(call.path == BEHIND for call in episode.sandbox.calls):
+            await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
     episode.witness.closed_at = episode.now()
+
+
+async def _get(client: httpx.AsyncClient, url: str) -> None:
+    with contextlib.suppress(httpx.TransportError):
+        await client.get(url)
 
 
 async def live(episode: Episode) -> None:
@@ -366,7 +378,7 @@ async def is_closed(episode: Episode) -> None:
 async def in_process(seed: int) -> AsyncIterator[Episode]:
     """Give an episode without sockets, on the virtual clock.
 
-    On asyncio, the same seed gives the same episode.
+    The same seed gives the same episode.
     """
     sandbox = Sandbox(servers=SERVERS, seed=seed)
     witness = Witness(sandbox, max_connections=CONNECTIONS, seed=seed)

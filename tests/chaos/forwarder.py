@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 import json
 import random
+import select
 import socket
 import time
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.to_thread
 import attrs
 
 from tests.chaos.invariants import Request
 from tests.chaos.witness import HEADER, path_below
-from tests.rawserver import LoopThread, RawServer
+from tests.rawserver import A_HANG, LoopThread, RawServer
 
 
 if TYPE_CHECKING:
@@ -108,6 +111,21 @@ class _Forwarding(LoopThread):
     def instead_of(self, base_url: str) -> str:
         """Return *base_url* with the port of this forwarder."""
         return base_url.replace(f":{self.target}/", f":{self.port}/")
+
+    async def pass_on_what_was_sent(self) -> None:
+        """Return when the server has all that came over connections whose client has closed them before this call."""
+        passed = asyncio.run_coroutine_threadsafe(self._pass_on(), self._loop)
+        await anyio.to_thread.run_sync(passed.result, A_HANG)
+
+    async def _pass_on(self) -> None:
+        while select.select([self._listener], [], [], 0)[0]:
+            self._accept()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self) -> None:
+        # The loop may be about to accept what was accepted above.
+        with contextlib.suppress(BlockingIOError):
+            super()._accept()
 
     async def _serve(self, client: socket.socket, peer: Peer) -> None:
         cut = self._next_cut()

@@ -45,6 +45,7 @@ class Request:
         status: the status of the response, even if that was lost; 0: no response, and nothing was executed.
         retry_after: whether the response has a `Retry-After`.
         delivered: whether nothing kept the response from arriving whole.
+        lost: whether the response cannot have arrived. One that was only late is neither delivered nor lost.
         spoilt: whether the response was not the API's own.
         committed: whether the API executed a change.
         made: the id of the server that it made.
@@ -61,6 +62,7 @@ class Request:
     status: int = 200
     retry_after: bool = False
     delivered: bool = True
+    lost: bool = False
     spoilt: bool = False
     committed: bool = False
     made: str = ""
@@ -186,9 +188,11 @@ def insisted(record: Record) -> Iterator[str]:
     for key, requests in _of_one_call(record).items():
         call = told.get(key[0])
         polling = call is None or call.slow or (call.kind in _POLLING and key[1] == "GET")
-        for before, _ in itertools.pairwise(requests):
+        for number, (before, again) in enumerate(itertools.pairwise(requests)):
             if before.final and not before.once_only and not polling:
-                yield f"{key}: sent again after {_ending(before)}"
+                in_doubt = call.kind == "fleet" and not all(request.final for request in requests[:number])
+                if not (in_doubt and _looked_between(record, before, again)):
+                    yield f"{key}: sent again after {_ending(before)}"
 
 
 def unsent(record: Record) -> Iterator[str]:
@@ -247,10 +251,12 @@ def tally(record: Record) -> Counter[str]:
     """Return how many creates were committed, and how they were reported.
 
     `unknown despite a listing` counts unknown creates whose own call got a whole and unspoilt page of the list after
-    the commit: the API had responded again.
+    the commit: the API had responded again. The items of a fleet have one call together, so that nobody can tell for
+    whom a page came; `committed alone` counts the other creates.
     """
     counts: Counter[str] = Counter()
     told = {one.name: one for one in record.told if one.kind == "create"}
+    creates_of = Counter(one.call for one in told.values())
     broken = violations(record)
     counts["lost"] = sum(violation.rule in ("lost", "invented") for violation in broken)
     counts["doubled"] = sum(violation.rule == "doubled" for violation in broken)
@@ -258,10 +264,12 @@ def tally(record: Record) -> Counter[str]:
         one = told.get(request.name)
         if not request.made or one is None:
             continue
+        alone = creates_of[one.call] == 1
         counts["committed"] += 1
+        counts["committed alone"] += alone
         if one.end == "raised" and one.error == UNKNOWN:
             counts["unknown"] += 1
-            counts["unknown despite a listing"] += any(
+            counts["unknown despite a listing"] += alone and any(
                 _is_listing(later) and later.call == request.call for later in record.requests[number + 1 :]
             )
         else:
@@ -285,6 +293,21 @@ def _of_one_call(record: Record) -> dict[tuple[str, str, str, str], list[Request
         if request.call:
             grouped[request.call, request.method, request.path, request.name].append(request)
     return grouped
+
+
+def _looked_between(record: Record, before: Request, again: Request) -> bool:
+    """Whether a poll that can show the requests' server may have been answered between them.
+
+    A fleet goes on so with a start, stop or delete that an earlier attempt may have done, once the API responds again.
+    It shares its polls, so the poll may be a list, and any call may have made it.
+    """
+    looks = (f"/servers/{before.path.split('/')[2]}/", "/servers/")
+    places = {id(request): place for place, request in enumerate(record.requests)}
+    between = record.requests[places[id(before)] + 1 : places[id(again)]]
+    return any(
+        one.method == "GET" and one.path.partition("?")[0] in looks and one.status == 200 and not one.lost
+        for one in between
+    )
 
 
 def _ending(request: Request) -> str:

@@ -22,6 +22,7 @@ from vpsorg_async import (
     ResponseError,
     RetryPolicy,
 )
+from vpsorg_async._policies import SHORTEST_INTERVAL
 
 
 TOKEN = "vps_sandbox"
@@ -75,8 +76,8 @@ class Library:
 
     def __init__(self, base_url: str, speed: float) -> None:
         self._poll = PollPolicy(
-            minimum=DEFAULT_POLL.minimum / speed,
-            maximum=DEFAULT_POLL.maximum / speed,
+            minimum=max(SHORTEST_INTERVAL, DEFAULT_POLL.minimum / speed),
+            maximum=max(SHORTEST_INTERVAL, DEFAULT_POLL.maximum / speed),
             grace=DEFAULT_POLL.grace / speed,
         )
         self._client = Client(

@@ -27,8 +27,7 @@ import anyio
 import attrs
 import httpx
 
-from starlette.responses import Response
-
+from tests.chaos.gateway import Gateway
 from tests.chaos.peers import CONTENDERS, Contender
 from tests.chaos.report import Result, document, problems, split, table, totals
 from tests.chaos.trials import MARGIN_SECONDS, TRIALS, Told, Trial, Truth, classify
@@ -50,27 +49,6 @@ IN_A_ROW = 5
 """The number of runs of a trial on one sandbox and one client, one after another."""
 
 LONGEST_TRANSITION = 60.0
-
-
-class Gateway:
-    """An ASGI app in front of another, which can replace the response by an error.
-
-    The other app has executed the request by then.
-    """
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self.error_status: int | None = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self.error_status is None or scope["method"] == "GET":
-            return await self._app(scope, receive, send)
-        status, self.error_status = self.error_status, None
-
-        async def nowhere(_message: Any) -> None: ...
-
-        await self._app(scope, receive, nowhere)
-        return await Response(f"<h1>{status}</h1>", status, media_type="text/html")(scope, receive, send)
 
 
 @attrs.frozen
@@ -101,6 +79,12 @@ class Run:
             (call.method, call.path) == (method, path) and 200 <= call.status < 300 for call in self.sandbox.calls
         )
         return Truth(commits, commits == 1)
+
+    def has_rebooted(self) -> Truth:
+        """Return whether the server has been rebooted and is active now."""
+        executed = self.carried_out("POST", f"/servers/{self.server_id}/reboot/").value
+        active = self.is_active([server for server in self.sandbox.servers if server["id"] == self.server_id]).value
+        return Truth(0, executed and active)
 
     def is_active(self, servers: Sequence[dict[str, Any]]) -> Truth:
         """Return whether *servers* is one server that is active now."""
@@ -157,10 +141,7 @@ CALLS: dict[str, tuple[Callable[[Contender, Run], Awaitable[object]], Callable[[
     "start or stop": (_start_or_stop, lambda run: run.carried_out("POST", f"/servers/{run.server_id}/{run.verb}/")),
     "delete": (_delete, lambda run: run.carried_out("DELETE", f"/servers/{run.server_id}/")),
     "list": (_list, lambda run: Truth(0, sorted(server["id"] for server in run.sandbox.servers))),
-    "reboot, wait": (
-        _reboot_and_wait,
-        lambda run: run.is_active([server for server in run.sandbox.servers if server["id"] == run.server_id]),
-    ),
+    "reboot, wait": (_reboot_and_wait, lambda run: run.has_rebooted()),
     "create, wait": (_create_and_wait, lambda run: run.is_active(run.made())),
 }
 """For each operation: the call, and the state of the API's own account after the call has ended."""
@@ -188,7 +169,7 @@ class Job:
         runs = [Run(number, FIRST_ID + operation.servers + place, sandbox) for place, number in enumerate(self.numbers)]
         if operation.stopped:
             await _stop(sandbox, [run.server_id for run in runs if starts(run.number)])
-        gateway = sandbox.app = Gateway(sandbox.app)
+        gateway = sandbox.app = Gateway(sandbox.app, operation.speed)
         async with sandbox.serve(speed=operation.speed) as base_url:
             api = self.contender(base_url, operation.speed)
             results = [await self._run_once(api, run, gateway) for run in runs]
@@ -201,7 +182,7 @@ class Job:
         trouble = trial.trouble(random.Random(f"{self.seed}/{trial.operation}/{trial.fault}/{run.number}"))
         call, truth_of = CALLS[trial.operation]
         told, note = Told("nothing"), ""
-        gateway.error_status = trouble.gateway
+        gateway.begin(trouble)
         before = len(run.sandbox.faults.log)
         with run.sandbox.faults.inject(*trouble.faults), anyio.move_on_after(operation.seconds + MARGIN_SECONDS):
             try:
@@ -215,7 +196,7 @@ class Job:
             contender=api.name,
             verdict=classify(truth, told),
             committed=truth.commits > 0,
-            applied=len(run.sandbox.faults.log) > before or trouble.gateway != gateway.error_status,
+            applied=len(run.sandbox.faults.log) > before or gateway.applied,
             note=note,
         )
 
@@ -270,7 +251,9 @@ def jobs(runs: int, seed: int, trials: Sequence[Trial] = TRIALS) -> list[Job]:
 
 def run_trials(runs: int, seed: int, trials: Sequence[Trial] = TRIALS) -> list[Result]:
     """Run each trial on every contender *runs* times, and return the results in order."""
-    import openai  # noqa: F401 -- takes half a second, and no time limit runs here
+    # Takes half a second, and no time limit runs here; nor do threads import at the same time.
+    import h11  # noqa: F401
+    import openai  # noqa: F401
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         begun = [_begin(pool, job) for job in jobs(runs, seed, trials)]

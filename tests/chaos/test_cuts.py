@@ -6,6 +6,7 @@ rebooted twice. `tests/test_commands_create_cuts.py` cuts the request of a creat
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import json as jsonlib
 import re
@@ -59,6 +60,15 @@ class Endpoint:
     # The response to a GET of the server, for calls that a response alone does not settle.
     shown: Bytes = DETAIL
     times: int = 2
+
+
+MOMENTS = itertools.count()
+
+
+def rebooting_anew(_request: Any) -> Any:
+    """Show another reboot than the last time: with an `updated_at` of its own."""
+    moment = dt.datetime(2031, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=next(MOMENTS))
+    return json(200, {**documented("detail"), "status": "rebooting", "updated_at": moment.isoformat()})
 
 
 REPEATED = {
@@ -129,7 +139,7 @@ REPEATED = {
         action("rebooting"),
         (action("rebooting"),),
         lambda rebooted: rebooted.server.status == "rebooting",
-        shown=json(200, {**documented("detail"), "status": "rebooting"}),
+        shown=rebooting_anew,
         times=1,
     ),
 }

@@ -23,6 +23,9 @@ LISTING = Request(call="1", method="GET", path="/servers/")
 CREATED = Told(call="1", kind="create", name="web", server="7")
 STARTED = Told(call="3", kind="start")
 GOT = Told(call="4", kind="get")
+FLEET = Told(call="3", kind="fleet")
+CONFLICT = attrs.evolve(START, status=400, committed=False)
+LOOK = attrs.evolve(GET, call="3")
 
 
 def raised(told, error, **more):
@@ -61,6 +64,25 @@ BAD = {
             for status in (200, 302, 400, 401, 402, 403, 404, 409, 422, 501)
         ],
         Record(requests=[attrs.evolve(GET, status=404), GET], told=[GOT]),
+        Record(requests=[CONFLICT, LOOK, START], told=[FLEET]),
+        Record(requests=[attrs.evolve(START, status=502), CONFLICT, START], told=[FLEET]),
+        Record(
+            requests=[attrs.evolve(START, status=502), CONFLICT, attrs.evolve(LOOK, status=502), START], told=[FLEET]
+        ),
+        Record(
+            requests=[
+                attrs.evolve(START, status=502),
+                CONFLICT,
+                attrs.evolve(LOOK, delivered=False, lost=True),
+                START,
+            ],
+            told=[FLEET],
+        ),
+        Record(
+            requests=[attrs.evolve(START, status=502), CONFLICT, attrs.evolve(LOOK, path="/servers/8/"), START],
+            told=[FLEET],
+        ),
+        Record(requests=[attrs.evolve(START, status=502), CONFLICT, LOOK, START], told=[STARTED]),
         Record(requests=[attrs.evolve(GET, method="DELETE", status=404)] * 2, told=[GOT]),
     ],
     "unsent": [Record(requests=[START], told=[raised(STARTED, "APIConnectionError")])],
@@ -84,6 +106,15 @@ GOOD = {
     "a start that the API failed at": Record(requests=[attrs.evolve(START, status=500), START], told=[STARTED]),
     "a start that may have left": Record(
         requests=[attrs.evolve(START, delivered=False)], told=[raised(STARTED, "APIConnectionError", sent=True)]
+    ),
+    "a fleet's start in doubt, after a look": Record(
+        requests=[attrs.evolve(START, status=502), CONFLICT, LOOK, START], told=[FLEET]
+    ),
+    "a fleet's start in doubt, after a look that came late": Record(
+        requests=[attrs.evolve(START, status=502), CONFLICT, attrs.evolve(LOOK, delivered=False), START], told=[FLEET]
+    ),
+    "a fleet's start in doubt, after a list that another call has read": Record(
+        requests=[attrs.evolve(START, status=502), CONFLICT, LISTING, START], told=[FLEET]
     ),
     "a get that was given up": Record(requests=[GET, GET], told=[attrs.evolve(GOT, slow=True)]),
     "a wait, which polls": Record(requests=[GET, GET], told=[attrs.evolve(GOT, kind="wait")]),
@@ -158,6 +189,8 @@ def test_creates_are_counted_by_their_results():
     in_spite = tally(Record(requests=[*requests, listing], told=[CREATED, unknown]))
     lost = tally(BAD["lost"][0])
 
-    assert +in_vain == {"committed": 2, "returned": 1, "unknown": 1}
-    assert +in_spite == {"committed": 2, "returned": 1, "unknown": 1, "unknown despite a listing": 1}
-    assert +lost == {"committed": 1, "raised": 1, "lost": 1}
+    of_a_fleet = tally(Record(requests=[*requests, listing], told=[attrs.evolve(CREATED, call="5"), unknown]))
+    assert +in_vain == {"committed": 2, "committed alone": 2, "returned": 1, "unknown": 1}
+    assert +in_spite == {**+in_vain, "unknown despite a listing": 1}
+    assert +of_a_fleet == {"committed": 2, "returned": 1, "unknown": 1}
+    assert +lost == {"committed": 1, "committed alone": 1, "raised": 1, "lost": 1}

@@ -82,7 +82,7 @@ def test_a_fork_while_calls_are_running_leaves_them_to_the_parent(backend):
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
 
@@ -98,7 +98,7 @@ def test_two_loops_in_two_threads_each_with_a_client_do_not_disturb_one_another(
     witness = Witness(sandbox, max_connections=4)
     clients: dict[str, Client] = {}
     made: list[int] = []
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=60)
 
     async def story(name: str, other: str, base_url: str) -> None:
         async with Client("vps_sandbox", base_url=base_url, max_connections=2) as client:
@@ -130,7 +130,7 @@ def test_two_loops_in_two_threads_each_with_a_client_do_not_disturb_one_another(
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
 
     assert failed == []
     assert not any(thread.is_alive() for thread in threads)

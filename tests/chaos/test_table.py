@@ -6,11 +6,13 @@ import asyncio
 import random
 import socket
 
+from datetime import datetime
 from typing import get_args
 
 import httpx
 import pytest
 
+from tests.chaos.gateway import Gateway
 from tests.chaos.peers import Library, Tenacity
 from tests.chaos.report import (
     COLUMNS,
@@ -24,8 +26,8 @@ from tests.chaos.report import (
     totals,
     unknown_of_commits,
 )
-from tests.chaos.table import CALLS, Gateway, Job, Run, jobs, left_behind
-from tests.chaos.trials import OPERATIONS, TRIALS, Told, Trial, Truth, Verdict, classify, nothing
+from tests.chaos.table import CALLS, Job, Run, jobs, left_behind
+from tests.chaos.trials import OPERATIONS, TRIALS, Told, Trial, Trouble, Truth, Verdict, classify, nothing
 from vpsorg_async import (
     APIConnectionError,
     APITimeoutError,
@@ -245,8 +247,8 @@ class TestJob:
     def test_a_gateway_executes_the_request_and_responds_itself_once(self):
         async def ask():
             sandbox = Sandbox(servers=1)
-            gateway = Gateway(sandbox.app)
-            gateway.error_status = 502
+            gateway = Gateway(sandbox.app, 1.0)
+            gateway.begin(Trouble(gateway=502))
             run = Run(0, 12345, sandbox)
             async with httpx.AsyncClient(
                 transport=httpx.ASGITransport(gateway),
@@ -258,3 +260,29 @@ class TestJob:
             return statuses, run.carried_out("POST", "/servers/12345/stop/")
 
         assert asyncio.run(ask()) == ([200, 502, 400], Truth(1, True))
+
+    def test_a_gateway_queues_a_reboot_moves_a_clock_and_is_gone_for_a_time(self):
+        async def ask():
+            sandbox = Sandbox(servers=1)
+            gateway = Gateway(sandbox.app, 1000.0)
+            transport = httpx.ASGITransport(gateway)
+            headers = {"Authorization": "Bearer vps_sandbox"}
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost/api/v1", headers=headers
+            ) as client:
+                gateway.begin(Trouble(queue=20.0, fast_clock=180.0))
+                before = (await client.get("/servers/12345/")).json()
+                accepted = (await client.post("/servers/12345/reboot/")).json()["server"]["status"]
+                while not sandbox.calls[-1].path.endswith("/reboot/"):
+                    await asyncio.sleep(0.001)
+                during = (await client.get("/servers/12345/")).json()
+                listed = (await client.get("/servers/")).json()["results"][0]
+                gateway.begin(Trouble(outage=60.0))
+                gone = (await client.get("/servers/12345/")).status_code
+            return before["status"], accepted, during, listed, sandbox.servers[0], gone
+
+        before, accepted, during, listed, truth, gone = asyncio.run(ask())
+
+        assert (before, accepted, during["status"], gone) == ("active", "active", "rebooting", 502)
+        ahead = datetime.fromisoformat(during["updated_at"]) - datetime.fromisoformat(truth["updated_at"])
+        assert (ahead.total_seconds(), listed["updated_at"]) == (180.0, during["updated_at"])

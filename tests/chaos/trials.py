@@ -33,10 +33,16 @@ class Trouble:
     Attributes:
         faults: faults of the sandbox.
         gateway: a status that a gateway responds with, once, after the API has executed the request.
+        queue: the seconds of the API that a reboot waits before it begins; the response to it says `active`.
+        fast_clock: the seconds by which the clock of the node that begins a transition is fast.
+        outage: the real seconds for which every read gets 502, from the first one on.
     """
 
     faults: tuple[Fault, ...] = ()
     gateway: int | None = None
+    queue: float = 0.0
+    fast_clock: float = 0.0
+    outage: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -140,6 +146,21 @@ def _lost_and(later: Fault, **when: Any) -> Make:
     return lambda _chance, operation: Trouble((Fault.drop(after_commit=True, **operation.rule, **when), later))
 
 
+def _refused_repeat(**when: Any) -> Make:
+    """Return a maker of a connection that ends after execution; the repeat of the request is refused."""
+    return lambda chance, operation: Trouble(
+        (
+            Fault.drop(after_commit=True, **operation.rule, **when),
+            Fault.status(chance.choice((400, 409, 410, 422, 423)), **operation.rule, **_SECOND),
+        )
+    )
+
+
+def _around(**trouble: Any) -> Make:
+    """Return a maker of trouble in front of the API."""
+    return lambda _chance, _operation: Trouble(**trouble)
+
+
 _CODES = (500, 502, 503, 504)
 _ONCE = {"times": 1}
 _SECOND = {"every": 2, "times": 1}
@@ -167,6 +188,11 @@ ON_COMMANDS: dict[str, Make] = {
 }
 """The faults of the request that sends the command."""
 
+ON_REPEATS: dict[str, Make] = {
+    "carried out, the connection ends, the repeat is refused with a 4xx": _refused_repeat(**_ONCE),
+}
+"""The faults of the repeats of a request."""
+
 ON_LISTS: dict[str, Make] = {
     _QUIET: nothing,
     "the connection ends, twice": _one(Fault.drop, times=2),
@@ -188,6 +214,10 @@ ON_POLLS: dict[str, Make] = {
     "every third poll gets no response": _one(Fault.hang, every=3),
     "every second poll gets HTML": _one(Fault.html, every=2),
     "five polls show an undocumented status": _one(Fault.as_status, "migrating", times=5),
+    "one poll shows `suspended`": _one(Fault.as_status, "suspended", every=2, times=1),
+    "every read gets 502 for 3 s": _around(outage=3.0),
+    "the reboot is queued for 20 s, its response says `active`": _around(queue=20.0),
+    "one node's clock is 3 minutes fast": _around(fast_clock=180.0),
 }
 """The faults of the polls of a wait. Their seconds are the API's."""
 
@@ -195,6 +225,9 @@ ON_CREATED: dict[str, Make] = {
     _QUIET: nothing,
     "reads are 10 s old": _one(Fault.stale, 10),
     "provisioning ends in `stopped`": _one(Fault.end_in, "stopped", method="POST"),
+    "the first two polls get 404": _one(Fault.status, 404, times=2),
+    "every read gets 502 for 3 s": _around(outage=3.0),
+    "one node's clock is 3 minutes fast": _around(fast_clock=180.0),
 }
 
 
@@ -225,7 +258,9 @@ TRIALS: tuple[Trial, ...] = (
     *_of("reboot", ON_COMMANDS),
     *_unseen("reboot"),
     *_of("start or stop", ON_COMMANDS),
+    *_of("start or stop", ON_REPEATS),
     *_of("delete", ON_COMMANDS),
+    *_of("delete", ON_REPEATS),
     *_of("list", ON_LISTS),
     *_of("reboot, wait", ON_POLLS),
     *_of("create, wait", ON_CREATED),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from tests.chaos.invariants import Record, Request, Told
+from tests.helpers_events import Heard
 from vpsorg_async import APIConnectionError, Client, Event, Outcome
 from vpsorg_async.sandbox._api.app import BASE_PATH
 from vpsorg_async.sandbox.faults import _kinds
@@ -35,7 +36,8 @@ CALL: ContextVar[str] = ContextVar("CALL", default="")
 """The call of this task's requests. Tasks that it starts inherit it."""
 
 _TOO_SLOW = ("no answer within", "no response within")
-_KEEP_FROM_ARRIVING = (_kinds.Delay, _kinds.Drip, _kinds.Hang, _kinds.Drop, _kinds.Cut)
+_LOSE = (_kinds.Hang, _kinds.Drop)
+_KEEP_FROM_ARRIVING = (_kinds.Delay, _kinds.Drip, _kinds.Cut, *_LOSE)
 
 
 async def mark(request: httpx.Request) -> None:
@@ -61,6 +63,7 @@ class Witness:
     Attributes:
         closed_at: the time at which the client was closed and all of its requests had arrived; see `Record`.
         gateway_fails: the share of requests that are executed and still get a 502.
+        heard: the events of the client.
     """
 
     def __init__(self, sandbox: Sandbox, *, max_connections: int, seed: int = 0) -> None:
@@ -73,6 +76,7 @@ class Witness:
         self._arrivals: list[_Arrival] = []
         self._told: dict[str, Told] = {}
         self._of_fleets: list[Told] = []
+        self.heard = Heard()
         self._numbers = itertools.count(1)
         sandbox.app = self
 
@@ -120,8 +124,9 @@ class Witness:
         client.http.event_hooks = {"request": [mark]}
 
     def on_event(self, event: Event) -> None:
-        """Record that an attempt of a call was given up because it was too slow."""
-        if event.name == "call.retry" and str(event.fields["reason"]).startswith(_TOO_SLOW):
+        """Keep the event, and record that an attempt of a call was given up because it was too slow."""
+        self.heard(event)
+        if event.name == "call.attempt" and str(event.fields["reason"]).startswith(_TOO_SLOW):
             self._change(CALL.get(), slow=True)
 
     def begin(self, kind: str, at: float, *, name: str = "") -> str:
@@ -243,6 +248,7 @@ def _request(arrival: _Arrival, call: Any, faults: Sequence[Fault]) -> Request:
         status=502 if arrival.replaced else call.status,
         retry_after="retry-after" in headers and not arrival.replaced,
         delivered=not any(isinstance(fault.what, _KEEP_FROM_ARRIVING) for fault in faults),
+        lost=any(isinstance(fault.what, _LOSE) for fault in faults),
         spoilt=bool(faults) or arrival.replaced,
         committed=changes,
     )

@@ -50,11 +50,18 @@ BAD_OPTIONS = [
     ({"timeout": "1"}, TypeError, None),
     ({"on_outcome": 7}, TypeError, "on_outcome must be a function, plain or async, not 7"),
     ({"progress": "bar"}, TypeError, "progress must be a function, plain or async, not 'bar'"),
+    ({"tolerat": 0}, TypeError, None),
+    ({"poll": 5}, TypeError, "poll must be a PollPolicy, not 5"),
+    ({"stop_on": None}, TypeError, "stop_on takes classes of exceptions, or () for none, not None"),
+    ({"stop_on": 401}, TypeError, "stop_on takes classes of exceptions, or () for none, not 401"),
+    ({"stop_on": "401"}, TypeError, "stop_on takes classes of exceptions, or () for none, not '401'"),
+    ({"stop_on": [401]}, TypeError, "stop_on takes classes of exceptions, such as NotFoundError, not 401"),
     (
-        {"tolerat": 0},
+        {"stop_on": (ValueError, KeyboardInterrupt)},
         TypeError,
-        "tolerat is no argument of a run: it takes at_once, tolerate, timeout, on_outcome, progress",
+        f"stop_on takes classes of exceptions, such as NotFoundError, not {KeyboardInterrupt!r}",
     ),
+    ({"stop_on": BaseException}, TypeError, None),
 ]
 SERVER = Server.from_dict(detail(7))
 
@@ -125,6 +132,12 @@ class TestBadArguments:
         assert str(caught.value) == (
             f"fleet.create() takes several ServerSpecs, not {type(given).__name__}: give a list, or await one first"
         )
+
+    async def test_the_method_that_was_called_is_named(self, client):
+        with pytest.raises(TypeError, match=r"^fleet\.ensure\(\) takes ServerSpecs, not 3$"):
+            client.fleet.ensure([3])
+        with pytest.raises(TypeError, match=r"^fleet\.preview\(\) takes several ServerSpecs, not NoneType"):
+            await client.fleet.preview(None)
 
     @pytest.mark.parametrize(
         ("bad", "kind", "text"),

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.helpers import detail
-from tests.helpers_api import client_of
+from tests.helpers_api import SharedClock, client_of, client_over
 from tests.helpers_fleet import FleetAPI, finish, meddled_client, posts_of, specs, states, until
 from tests.rawserver import cut, drop, hang, hold, json, text
 from vpsorg_async import (
@@ -35,6 +35,9 @@ from vpsorg_async.sandbox._state.account import Event
 
 
 pytestmark = pytest.mark.anyio
+
+
+UUID = "9f1c2d3e-0000-4a5b-8c6d-7e8f90a1b2c3"
 
 
 @pytest.fixture
@@ -83,11 +86,11 @@ WAYS = [
     ("failed", NotFoundError),
     ("failed", StateConflictError),
     ("failed", BadRequestError),
-    ("failed", ServerError),
-    ("failed", ResponseError),
+    ("unknown", ServerError),
+    ("unknown", ResponseError),
     ("unknown", APIConnectionError),
     ("failed", UnexpectedStatusError),
-    ("failed", WaitTimeoutError),
+    ("pending", WaitTimeoutError),
 ]
 
 
@@ -106,13 +109,14 @@ class TestManyFailures:
         expected = [WAYS[trouble.ways[key]] if key in trouble.ways else ("succeeded", None) for key in trouble.ids]
         assert [(one.state, one.error and type(one.error)) for one in report] == expected
         assert all(one.server.status == "stopped" for one in report.succeeded)
-        assert Counter(states(report)) == {"succeeded": 963, "failed": 33, "unknown": 4}
+        assert Counter(states(report)) == {"succeeded": 963, "failed": 19, "pending": 4, "unknown": 14}
         with pytest.raises(ExceptionGroup) as caught:
             report.raise_for_failures()
         assert list(caught.value.exceptions) == [one.error for one in report if one.item in trouble.ways]
         assert len(caught.value.exceptions) == 37
         assert report.stopped_by is None
 
+    @pytest.mark.by_turns
     async def test_failures_on_real_sockets(self, server, api):
         """F1: eight ways to fail, of 60 servers on a socket that cuts, garbles and hangs."""
         ids = api.add(60, status="active")
@@ -127,14 +131,14 @@ class TestManyFailures:
         }
         del api.servers[ids[7]]
 
-        async with client_of(server, timeout=2, attempt_timeout=0.2) as client:
+        async with client_of(server, timeout=5, attempt_timeout=1) as client:
             report = await client.fleet(ids).stop()
 
         assert [(outcome.state, type(outcome.error)) for outcome in report[:8]] == [
             ("failed", StateConflictError),
             ("failed", BadRequestError),
-            ("failed", ServerError),
-            ("failed", ResponseError),
+            ("unknown", ServerError),
+            ("unknown", ResponseError),
             ("unknown", APIConnectionError),
             ("unknown", APIConnectionError),
             ("unknown", type(report[6].error)),
@@ -189,7 +193,7 @@ class TestTolerance:
         ids = api.add(5, status="stopped")
         api.refused |= dict.fromkeys(ids, drop())
 
-        async with client_of(server) as client:
+        async with client_over(server, SharedClock()) as client:
             report = await client.fleet(ids).start(at_once=1, tolerate=1)
 
         assert states(report) == ["unknown", "unknown", "skipped", "skipped", "skipped"]
@@ -205,10 +209,15 @@ class TestWhichServers:
             (["a-b", 7, "a-b"], "a-b"),
             ([Server.from_dict(detail(7)), 7], "7"),
             (["7", Server.from_dict(detail(7))], "7"),
+            (["07", 7], "7"),
+            ([7, "007"], "7"),
+            ([UUID, UUID.upper()], UUID),
+            ([Server.from_dict(detail(7, uuid=UUID)), UUID.upper()], UUID),
+            ([UUID, Server.from_dict(detail(7, uuid=UUID))], "7"),
         ],
     )
     async def test_the_same_server_twice_is_refused(self, server, items, key):
-        """F4: before anything is sent."""
+        """F4: before anything is sent, in whatever spelling."""
         async with client_of(server) as client:
             with pytest.raises(ValueError) as caught:
                 client.fleet(items)
@@ -281,7 +290,9 @@ class TestNothingMore:
         assert isinstance(report.stopped_by, AuthenticationError)
         assert len(report.failed) <= 5
         assert states(report) == [*states(report[: 30 - len(report.skipped)]), *["skipped"] * len(report.skipped)]
-        assert posts_of(sandbox) == len(first) + len(report.failed)
+        # What was accepted by then may have arrived: nobody knows.
+        assert all(isinstance(outcome.error, AuthenticationError) for outcome in report.pending)
+        assert posts_of(sandbox) == len(first) + len(report.failed) + len(report.pending)
 
 
 class Counted(httpx.AsyncBaseTransport):

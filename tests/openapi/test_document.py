@@ -66,8 +66,8 @@ def test_each_example_is_as_its_schema_says(schema, example):
 
 
 def test_there_are_examples():
-    """Of every response with a body, of every body, of every refusal; `power/` is not documented."""
-    assert len(EXAMPLES) == 8 + 3 + 6
+    """Of every response with a body, of every body, of every refusal; `power/` is not described."""
+    assert len(EXAMPLES) == 8 + 5 + 3 + 6
 
 
 GOOD = {

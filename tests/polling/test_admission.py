@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.helpers import action, detail, listed, page
 from tests.sharing import Scripted, scripted_client_of
 from vpsorg_async import PollPolicy, Server, WaitTimeoutError
-from vpsorg_async._polling.admission import Record, newer
+from vpsorg_async._polling.admission import BELIEVED, GRACE, OUTDATED, Mark, Record, newer
 from vpsorg_async._polling.lifecycle import Observation
 
 
@@ -64,14 +64,16 @@ class TestRecord:
         record = Record()
         record.admit(*before)
 
-        assert record.admit(*then) is believed
+        assert (record.admit(*then) == BELIEVED) is believed
 
     def test_what_is_not_believed_tells_that_the_server_was_seen_and_when_it_changed(self):
         record = Record()
         record.admit(None, 3, 4)
         record.admit(server(minutes=5), 1, 2)
 
-        assert attrs.asdict(record) == attrs.asdict(Record(first_seen=2, began=3, ended=4, updated_at=at(5), gone=True))
+        assert record.mark.newest == at(5)
+        record.mark = Mark()
+        assert attrs.asdict(record) == attrs.asdict(Record(first_seen=2, began=3, ended=4, gone=True))
 
     def test_a_list_does_not_say_that_a_server_is_back(self):
         """Only a GET does: lists may lag."""
@@ -92,16 +94,128 @@ class TestRecord:
         )
     )
     def test_what_is_believed_never_goes_back(self, seen):
-        """Neither in the time when its request began, nor in `updated_at`."""
+        """Neither in the time when its request began, nor, within a grace, in `updated_at`."""
         record, began, updated = Record(), [], []
         for status, minutes, start, took in seen:
             shown = None if status is None else server(status, minutes)
-            if record.admit(shown, start, start + took):
+            if record.admit(shown, start, start + took) == BELIEVED:
                 began.append(start)
                 updated += [minutes] if shown is not None and minutes is not None else []
 
         assert began == sorted(began)
         assert updated == sorted(updated)
+
+
+class TestMark:
+    """A clock that goes back delays what is believed, and never prevents it."""
+
+    def take(self, *given, grace=GRACE):
+        """Let a mark take pairs of a minute and a time, or of a minute and two times; return what is believed."""
+        mark = Mark()
+        return [mark.take(at(minute), times[0], times[-1], grace) for minute, *times in given]
+
+    def test_what_goes_on_for_the_grace_is_believed(self):
+        """W28: the newest then, and the mark starts from it."""
+        given = [(9, 0), (2, 1), (3, 15.9), (4, 16), (1, 17), (4, 18), (3, 19), (8, 20), (9, 21)]
+
+        assert self.take(*given) == [True, False, False, True, False, True, False, True, True]
+
+    def test_one_that_lags_behind_a_clock_that_has_gone_back_is_not_believed(self):
+        """W28: the newest of the suspects was seen a moment ago."""
+        given = [(9, 0), (2, 1), (3, 15.9), (2, 16), (2, 17), (3, 18), (2, 19), (3, 20)]
+
+        assert self.take(*given) == [True, False, False, False, False, True, False, True]
+
+    def test_a_clock_that_goes_back_twice_is_believed_after_a_grace_more(self):
+        """W28: from the first that was older than the newest suspect."""
+        given = [(9, 0), (3, 1), (2, 12), (2, 16), (2, 26), (2, 27), (1, 28)]
+
+        assert self.take(*given) == [True, False, False, False, False, True, False]
+
+    def test_a_newer_one_begins_the_grace_anew(self):
+        """W28: a lagging replica beside one that is up to date is never believed."""
+        given = [(9, 0), (2, 10), (9, 20), (2, 21), (2, 30), (9, 31), (2, 32)]
+
+        assert self.take(*given) == [True, False, True, False, False, True, False]
+
+    def test_the_grace_begins_when_the_newer_one_has_come(self):
+        """W28: a suspect may have been asked for long before that, and show what was true then."""
+        given = [(9, 0, 20), (2, 5, 21), (2, 22, 23), (2, 34, 36), (2, 35, 37)]
+
+        assert self.take(*given) == [True, False, False, False, True]
+
+    def test_the_grace_begins_when_one_that_is_out_of_date_has_told_of_a_newer(self):
+        """W28: its response may have been on its way for long."""
+        mark = Mark()
+        mark.take(at(2), 5, 6, GRACE)
+        mark.take_outdated(at(9), 20)
+
+        assert [mark.take(at(2), began, began, GRACE) for began in (10, 21, 34, 35)] == [False, False, False, True]
+
+    def test_the_second_grace_begins_when_the_newest_suspect_has_come(self):
+        """W28: as the first does after what was believed."""
+        given = [(9, 0), (3, 1, 15), (2, 2, 15), (2, 16), (2, 29), (2, 30)]
+
+        assert self.take(*given) == [True, False, False, False, False, True]
+
+    def test_a_clock_that_goes_back_with_every_response(self):
+        """W28: one is believed in each two graces."""
+        given = [(100 - number, 5 * number) for number in range(9)]
+
+        assert self.take(*given) == [True, False, False, False, False, True, False, False, False]
+
+    def test_without_a_grace_all_is_believed(self):
+        assert self.take((9, 0), (2, 1), (1, 2), grace=0) == [True, False, True]
+
+    def test_what_is_out_of_date_raises_the_mark_unless_it_was_overruled(self):
+        mark = Mark()
+        for minute, began in ((5, 0), (2, 1), (2, 17)):
+            mark.take(at(minute), began, began, GRACE)
+        mark.take_outdated(at(5), 18)
+        overruled = mark.newest
+        mark.take_outdated(at(6), 18)
+
+        assert (overruled, mark.newest) == (at(2), at(6))
+
+    def test_the_newest_that_was_overruled_is_remembered(self):
+        mark = Mark()
+        for minute, began in ((9, 0), (5, 1), (2, 2), (2, 20), (2, 21)):
+            mark.take(at(minute), began, began, GRACE)
+
+        assert (mark.newest, mark.has_overruled(at(9)), mark.has_overruled(at(10))) == (at(2), True, False)
+
+    @given(st.lists(st.tuples(st.integers(0, 50), st.floats(0.1, 10)), min_size=1, max_size=30), st.floats(0, 30))
+    def test_no_sequence_is_held_back_for_longer_than_two_graces_and_a_poll(self, given, grace):
+        """W28: whatever the times are."""
+        mark, now, held_since = Mark(), 0.0, None
+        for minute, pause in given:
+            now += pause
+            if mark.take(at(minute), now, now, grace):
+                held_since = None
+            else:
+                held_since = now if held_since is None else held_since
+                longest = max(pause for _, pause in given)
+                assert now == held_since or now - held_since <= 2 * (grace + longest)
+
+
+class TestSuspects:
+    def test_nothing_is_learned_from_them_and_they_tell_since_when(self):
+        record = Record()
+        record.admit(server(minutes=9), 0, 1)
+        told = [record.admit(server(minutes=minutes), began, began + 1) for minutes, began in ((1, 2), (2, 9), (3, 17))]
+
+        assert told == [2, 2, BELIEVED]
+
+    def test_a_suspect_makes_nothing_out_of_date(self):
+        record = Record()
+        record.admit(server(minutes=5), 0, 1)
+        suspect = record.admit(server(minutes=1), 4, 5)
+
+        assert (suspect, record.admit(server(minutes=6), 3, 6), record.admit(server(minutes=6), 2, 7)) == (
+            4,
+            BELIEVED,
+            OUTDATED,
+        )
 
 
 class TestNewer:
@@ -115,6 +229,17 @@ class TestNewer:
         )
 
         assert newer(first, second) is {"one": first, "other": second}[wins]
+
+    @pytest.mark.parametrize("minutes", [(1, 1), (None, 1), (None, None)])
+    def test_the_request_that_began_later_wins(self, minutes):
+        """W22: in whatever order the pages have come, if `updated_at` does not make one of them suspect."""
+        earlier, later = (
+            Observation(began=began, ended=began + 1, server=server(minutes=minute), listed=True)
+            for began, minute in zip((0, 1), minutes, strict=True)
+        )
+
+        assert newer(earlier, later) is later
+        assert newer(later, earlier) is later
 
 
 def shown(status, minutes, key=7):
@@ -177,6 +302,19 @@ class TestWaits:
             await client.servers.get(7)
 
         assert ended == ["stopped"]
+
+    async def test_a_get_that_has_waited_for_its_turn_shows_the_time_from_then_on(self):
+        """W40: its call began before the command was answered, and its request after that."""
+        transport = Scripted(
+            lambda method, _path, _number: (8.0, 200, action()) if method == "POST" else (0.1, 200, shown("active", 1))
+        )
+        async with scripted_client_of(transport, max_connections=1) as client, anyio.create_task_group() as group:
+            group.start_soon(client.servers.start, 7)
+            await transport.clock.sleep(1)
+            started = await client.servers.wait_until(7, status="active", timeout=60)
+
+        assert started.status == "active"
+        assert transport.asked == [("POST", "/servers/7/start/"), ("GET", "/servers/7/")]
 
     @pytest.mark.parametrize("listed_from", [0.0, 2.0], ids=["a list begun before the GET", "a list begun after it"])
     async def test_a_404_begun_before_the_server_was_first_seen_fails_no_wait(self, listed_from):

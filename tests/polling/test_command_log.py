@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vpsorg_async import Server
 from vpsorg_async._polling.command_log import CAPACITY, CommandLog
-from vpsorg_async._polling.lifecycle import Command, Observation
+from vpsorg_async._polling.lifecycle import Baseline, Command, Observation, Suspicion
 
 
 NOON = dt.datetime(2025, 10, 15, 12, tzinfo=dt.UTC)
@@ -152,23 +152,66 @@ class TestPending:
 
         assert command_log.pending(7) is None
 
-    def test_a_create_knows_whether_its_server_has_been_seen(self):
-        """404 is no sight of it; an observation from before the create was answered is one."""
+    def test_an_observation_tells_whether_the_server_was_seen_before(self):
+        """404 is no sight of it; an observation from before its create was answered is one."""
         command_log = CommandLog()
         create(command_log)
-        command_log.admit(7, observation(None, 3.0))
-        assert not command_log.pending(7).command.seen
-
+        known = [command_log.admit(7, observation(None, 3.0)).known]
         command_log.admit(7, observation("provisioning", 1.5))
-        assert command_log.pending(7).command.seen
+        known.append(command_log.admit(7, observation(None, 4.0)).known)
 
-    def test_a_server_seen_before_its_create_was_answered_has_been_seen(self):
-        """As by a list while the create was on the wire."""
+        assert known == [False, True]
+
+    @pytest.mark.parametrize("name", ["start", "stop", "reboot"])
+    def test_an_old_command_decides_nothing_for_waits_that_begin(self, name):
+        """W42: 15 minutes after its answer others may have changed the server."""
         command_log = CommandLog()
-        command_log.admit(7, observation("provisioning", 1.5))
+        change = give(command_log, name, 1.0, 2.0)
+
+        assert [command_log.pending(7, now) is change for now in (901.9, 902.0)] == [True, False]
+        assert (change.is_aged(901.9), change.is_aged(902.0)) == (False, True)
+
+    def test_an_old_create_decides_nothing_either(self):
+        """W42: a server that somebody has stopped long after is not one whose create has failed."""
+        command_log = CommandLog()
         create(command_log)
 
-        assert command_log.pending(7).command.seen
+        assert command_log.pending(7, 902.0) is None
+
+    def test_a_refused_commands_predecessor_that_has_shown_its_effect_is_waited_for_no_more(self):
+        """Its effect was observed while the refused one was on its way."""
+        command_log = CommandLog()
+        give(command_log, "reboot", 1.0, 2.0)
+        with command_log.changing(7, 3.0, "stop") as second:
+            second.earlier.shown = True
+
+        assert (second.refused, second.command, command_log.pending(7)) == (True, None, None)
+
+    @pytest.mark.parametrize("given", [7, "7", "07", "007"], ids=repr)
+    def test_a_server_is_one_by_whatever_spelling(self, given):
+        """W48: integers regardless of leading zeros."""
+        command_log = CommandLog()
+        change = give(command_log, "reboot", 1.0, 2.0, given)
+
+        assert command_log.pending(7) is change
+
+    def test_a_change_of_ours_that_follows_is_noted(self):
+        """W41: once it has begun, a newer `updated_at` proves nothing of the command before."""
+        command_log = CommandLog()
+        first = give(command_log, "reboot", 1.0, 2.0)
+        assert first.command.disturbed == float("inf")
+        give(command_log, None, 3.0, 4.0)
+        give(command_log, None, 5.0, 6.0)
+
+        assert first.command.disturbed == 3.0
+
+    def test_a_change_of_ours_that_is_running_disturbs_from_the_begin(self):
+        """W41: nobody knows which of the two the API executes first."""
+        command_log = CommandLog()
+        with command_log.changing(7, 1.0):
+            reboot = give(command_log, "reboot", 2.0, 3.0)
+
+        assert reboot.command.disturbed == 2.0
 
     def test_a_long_list_does_not_make_it_forget_a_command(self):
         """The observations of more servers than are remembered come and go."""
@@ -201,7 +244,16 @@ class TestBaseline:
         command_log.admit(7, observation("active", 1.0, updated_at=minutes(0)))
         command_log.admit(7, observation("active", 2.0, updated_at=minutes(1)))
 
-        assert self.baseline_of(command_log) == minutes(1)
+        assert self.baseline_of(command_log) == Baseline(
+            updated_at=minutes(1), settings=("web-01", None, None), names=("web-01", None)
+        )
+
+    def test_one_from_a_list_lacks_what_a_patch_can_change(self):
+        """W41: a list does not tell `backups_enabled`."""
+        command_log = CommandLog()
+        command_log.admit(7, attrs.evolve(observation("active", 1.0, updated_at=minutes(0)), listed=True))
+
+        assert self.baseline_of(command_log) == Baseline(updated_at=minutes(0), settings=None, names=("web-01", None))
 
     def test_a_server_never_read_has_none(self):
         """Nor one that was read without `updated_at`."""
@@ -211,16 +263,27 @@ class TestBaseline:
 
         assert self.baseline_of(command_log, 12.0) is None
 
-    @pytest.mark.parametrize("name", [None, "stop"])
-    def test_a_change_of_ours_in_between_spoils_it(self, name):
-        """Until an observation that was begun after it was answered."""
+    @pytest.mark.parametrize(("name", "spoilt"), [(None, False), ("stop", True)])
+    def test_a_change_of_ours_in_between_spoils_it(self, name, spoilt):
+        """W29: until an observation that was begun after it was answered, or that shows a command's effect."""
         command_log = CommandLog()
         command_log.admit(7, observation("active", 1.0, updated_at=minutes(0)))
         give(command_log, name, 2.0, 4.0)
         assert self.baseline_of(command_log, 5.0) is None
         command_log.admit(7, observation("active", 6.0, updated_at=minutes(1)))
 
-        assert self.baseline_of(command_log) == minutes(1)
+        assert (self.baseline_of(command_log) is None) is spoilt
+
+    def test_a_command_beside_one_that_was_not_seen_to_end_is_unclear(self):
+        """W29: what is seen of two reboots cannot be told apart."""
+        command_log = CommandLog()
+        give(command_log, "reboot", 2.0, 4.0)
+        give(command_log, "reboot", 50.0, 51.0)
+        second = command_log.pending(7).own
+        command_log.admit(7, observation("rebooting", 60.0))
+        give(command_log, "reboot", 99.0, 100.0)
+
+        assert (second.unclear, command_log.pending(7).own.unclear) == (True, False)
 
     def test_a_reading_during_a_change_of_ours_is_none(self):
         """It may be from before or after the change."""
@@ -241,7 +304,14 @@ class TestNewest:
 
         told = [command_log.admit(7, observation("active", number, updated_at=one)) for number, one in enumerate(given)]
 
-        assert told == [True, False, True, True, True, False]
+        assert [one.suspicion for one in told] == [
+            None,
+            Suspicion(minutes(5), 1),
+            None,
+            None,
+            None,
+            Suspicion(minutes(6), 5),
+        ]
 
     def test_each_server_has_its_own(self):
         """And 404 is never out of date."""
@@ -276,7 +346,7 @@ class TestListed:
         assert [(key, attrs.asdict(entry)) for key, entry in at_once._entries.items()] == [
             (key, attrs.asdict(entry)) for key, entry in alone._entries.items()
         ]
-        assert (at_once.pending(commanded) is None) == (alone.pending(commanded) is None)
+        assert (at_once.pending(commanded or 1) is None) == (alone.pending(commanded or 1) is None)
 
     def test_of_too_many_those_seen_longest_ago_are_forgotten(self):
         """Whatever was seen again is new."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers import detail, listed, page
 from tests.sharing import Scripted, scripted_client_of
-from vpsorg_async import PollPolicy
+from vpsorg_async import APITimeoutError, PollPolicy, WaitFailedError
 
 
 pytestmark = pytest.mark.anyio
@@ -297,8 +297,8 @@ class TestMissing:
 
 class TestTrouble:
     @pytest.mark.parametrize("count", [1, 3], ids=["one GET", "several GETs"])
-    async def test_what_a_hook_raises_comes_out_as_itself(self, count):
-        """It is no failure of a request, and not wrapped in a group."""
+    async def test_what_a_hook_raises_is_a_failed_poll(self, count):
+        """A wait goes on over it, and ends by it as by any outage; a watch raises it as it is, in no group."""
         account = Account()
 
         async def spoil(_response):
@@ -306,10 +306,66 @@ class TestTrouble:
 
         async with scripted_client_of(account.transport) as client:
             client.http.event_hooks = {"response": [spoil]}
-            with pytest.raises(LookupError) as caught:
+            with pytest.raises((WaitFailedError, LookupError)) as caught:
                 if count == 1:
                     await client.servers.wait_until(7, status="active")
                 else:
                     await anext(client.servers.watch([1, 2, 3]))
 
-        assert str(caught.value) == "of the hook"
+        error = caught.value.__cause__ if count == 1 else caught.value
+        assert type(error) is LookupError
+        assert str(error) == "of the hook"
+        assert 60 <= account.transport.clock.now() <= 75
+
+
+class TestServersThatHang:
+    async def test_news_of_the_others_is_late_by_a_second_at_most(self):
+        """W43: a GET that never ends must not hold up the rounds of its watch."""
+        told_at = []
+
+        def answer(_method, path, number):
+            key = int(ONE.fullmatch(path)[1])
+            return (1e6 if key == 3 else 0.02), 200, detail(key, hostname=f"host-{number}")
+
+        transport = Scripted(answer)
+        async with scripted_client_of(transport) as client:
+            with transport.clock.move_on_after(120):
+                async for change in client.servers.watch([1, 2, 3], interval=5, failures=None):
+                    if change.after.id == 1:
+                        told_at.append(transport.clock.now())
+
+        gaps = [later - earlier for earlier, later in itertools.pairwise(told_at)]
+        # The GET has its whole time once; then it is known to hang.
+        assert sum(gap > 6.5 for gap in gaps) <= 1
+        assert len(told_at) >= 20
+
+    async def test_one_that_hangs_for_good_ends_the_watch_as_an_outage(self):
+        """W43: although none of its GETs has had its whole time."""
+        transport = Scripted(
+            lambda _method, path, number: (1e6 if "3" in path else 0.02, 200, detail(1, hostname=f"host-{number}"))
+        )
+
+        async with scripted_client_of(transport) as client:
+            with pytest.raises(APITimeoutError):
+                async for _ in client.servers.watch([1, 2, 3], interval=5):
+                    pass
+
+        assert 60 <= transport.clock.now() <= 100
+
+    async def test_one_that_responds_again_is_seen(self):
+        """W43: also if it takes its time, and the others change at each round."""
+        seen = []
+
+        def answer(_method, path, number):
+            key = int(ONE.fullmatch(path)[1])
+            slow = 1e6 if transport.clock.now() < 40 else 3
+            return (slow if key == 3 else 0.02), 200, detail(key, hostname=f"host-{number}")
+
+        transport = Scripted(answer)
+        async with scripted_client_of(transport) as client:
+            with transport.clock.move_on_after(90):
+                async for change in client.servers.watch([1, 2, 3], interval=5, failures=None):
+                    if change.after.id == 3:
+                        seen.append(transport.clock.now())
+
+        assert len(seen) >= 5

@@ -38,7 +38,7 @@ class TestEntry:
 
     @pytest.mark.parametrize(
         ("began", "now", "due", "final"),
-        [(100.0, 100.1, 100.5, False), (100.5, 100.6, 100.5, True), (100.4, 100.7, 100.5, True)],
+        [(100.0, 100.1, 100.5, False), (100.5, 100.6, math.inf, True), (100.4, 100.7, math.inf, True)],
     )
     def test_the_last_poll_is_at_the_deadline_or_on_the_wire_then(self, began, now, due, final):
         """After it there is none."""
@@ -73,11 +73,12 @@ class TestEntry:
             now = max(now, one.due)
             one.polled(now, now + duration)
             now += duration
-            assert before <= one.due <= one.deadline
             assert one.early <= one.due
             assert one.final == (now >= one.deadline)
             if one.final:
+                assert one.due == math.inf
                 break
+            assert before <= one.due <= one.deadline
 
 
 class TestExpiry:
@@ -132,3 +133,37 @@ class TestExpiry:
         sat(one, now=NOW)
 
         assert one.expires == NOW + 10
+
+
+class TestServersThatHang:
+    def test_a_get_that_hangs_holds_up_the_others_until_it_responds(self):
+        one = entry("7 8")
+        assert not one.holds_up("7")
+
+        one.hangs("7")
+        assert (one.holds_up("7"), one.holds_up("8"), one.holds_up(None)) == (True, False, False)
+
+        one.responds("7")
+        assert not one.holds_up("7")
+
+    def test_where_all_hang_none_holds_up_another(self):
+        one, single = entry("7 8"), entry("7")
+        for key in ("7", "8"):
+            one.hangs(key)
+        single.hangs("7")
+
+        assert not one.holds_up("7")
+        assert not single.holds_up("7")
+
+    @given(st.lists(st.floats(0.001, 5), max_size=50))
+    def test_stopped_gets_count_as_one_of_their_whole_time(self, seconds):
+        """No sooner, and no later than with the one that completes it."""
+        one = entry("7 8")
+        one.hangs("7")
+
+        since = 0.0
+        for took in seconds:
+            since += took
+            counted = one.stopped("7", took, 10)
+            assert counted is (since >= 10)
+            since = 0.0 if counted else since

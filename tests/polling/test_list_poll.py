@@ -27,7 +27,7 @@ def paged(refused_at=()):
 
 
 def reading_of(client):
-    return ListPoll(client._context.pager, client._options.for_polling(5.0), known=lambda _item: None)
+    return ListPoll(client._context.pager, client._options.for_polling(5.0), choose=lambda _items: None)
 
 
 async def test_all_pages_are_read_once():

@@ -7,13 +7,13 @@ import math
 
 import pytest
 
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.polling.entries import NOW, after_poll, entries, entry, polled_by, sat, served
 from vpsorg_async._polling.entry import LAST_POLL, PollEntry, Size, expiry
-from vpsorg_async._polling.schedule import Schedule, list_is_cheaper
+from vpsorg_async._polling.schedule import Schedule
 
 
 ONE_PAGE = Size(total=7, page=100)
@@ -33,33 +33,6 @@ class TestCost:
         """At least one; a page without an item is no division by zero."""
         assert Size(total, page).pages == pages
 
-    @pytest.mark.parametrize(
-        ("keys", "size", "listed"),
-        [
-            (0, None, False),
-            (1, None, False),
-            (10, None, False),
-            (11, None, True),
-            (1, Size(50, 100), False),
-            (2, Size(50, 100), True),
-            (10, Size(1000, 100), False),
-            (11, Size(1000, 100), True),
-            (10, Size(1001, 100), False),
-            (11, Size(1001, 100), False),
-            (12, Size(1001, 100), True),
-        ],
-    )
-    def test_a_list_is_asked_for_where_it_takes_fewer_requests(self, keys, size, listed):
-        """At the same number a GET each: they show more. Of an unknown account up to 10."""
-        assert list_is_cheaper(keys, size) is listed
-
-    @given(st.integers(0, 3000), st.integers(0, 100_000), st.integers(0, 200))
-    def test_never_more_than_the_cheaper_of_the_two(self, keys, total, page):
-        """`min(ids due, pages)`."""
-        size = Size(total, page)
-
-        assert (size.pages if list_is_cheaper(keys, size) else keys) == min(keys, size.pages)
-
 
 class TestDue:
     @pytest.mark.parametrize(("now", "due"), [(99.9, False), (100.0, True), (100.1, True)])
@@ -77,15 +50,95 @@ class TestDue:
 
         assert (served(schedule, NOW), schedule.next_at, Schedule().next_at) == ([], math.inf, math.inf)
 
-    def test_those_within_half_of_their_own_interval_are_taken_along(self):
-        """By one who is due; without one nobody is."""
-        due = after_poll(entry(interval=2.0), 98.0)
-        half = after_poll(entry(interval=4.0), 98.0)
-        less = after_poll(entry(interval=4.5), 98.0)
-        schedule = sat(due, half, less)
+    def test_a_list_serves_those_who_are_not_due(self):
+        """One who is due wants it for all, if it is cheaper for all."""
+        due, later = after_poll(entry("1", interval=2.0), 98.0), after_poll(entry("2", interval=9.0), 98.0)
+        schedule = sat(due, later)
 
-        assert served(schedule, 99.9) == []
-        assert set(served(schedule, 100.0)) == {due, half}
+        (poll,) = schedule.polls(NOW, ONE_PAGE)
+
+        assert (poll.key, set(poll.entries)) == (None, {due, later})
+
+    def test_gets_serve_those_who_are_due(self):
+        """Nobody else gains anything by them."""
+        due, later = after_poll(entry("1", interval=2.0), 98.0), after_poll(entry("2", interval=2.1), 98.0)
+        schedule = sat(due, later)
+
+        assert served(schedule, NOW) == [due]
+
+    def test_a_first_poll_is_a_get_beside_a_crowd(self):
+        """W37: one who comes does not cause a list for all."""
+        crowd = [after_poll(one, NOW - 0.1) for one in entries(300, interval=5)]
+        came = entry("700")
+        schedule = sat(*crowd, came)
+
+        (poll,) = schedule.polls(NOW, Size(1000, 100))
+
+        assert (poll.key, poll.entries) == ("700", [came])
+
+    def crowd_and_late(self, deadline=math.inf, patience=60.0):
+        """Return a schedule whose crowd reads a list, the list, and one who is due a second later."""
+        schedule = Schedule(patience=patience)
+        late = after_poll(entry("700", deadline, interval=5), NOW - 4)
+        for one in entries(20, interval=5):
+            schedule.join(after_poll(one, NOW - 5), NOW - 4)
+        (poll,) = schedule.polls(NOW, Size(1000, 100))
+        schedule.join(late, NOW + 0.5)
+        return schedule, poll, late
+
+    def test_one_who_is_due_while_a_list_is_read_waits_for_the_next_one(self):
+        """F10: two lists at the same time take twice as long."""
+        schedule, poll, late = self.crowd_and_late()
+        assert late not in poll.entries
+
+        assert schedule.polls(NOW + 1, Size(1000, 100)) == []
+        for one in poll.entries:
+            one.polled(NOW, NOW + 2)
+        schedule.ended(poll)
+        (following,) = schedule.polls(NOW + 2, Size(1000, 100))
+        assert (following.key, late in following.entries) == (None, True)
+
+    def test_one_who_leaves_meanwhile_is_due_when_it_comes_back(self):
+        """W37: a watch whose next change was awaited with a timeout was never polled again."""
+        schedule, poll, late = self.crowd_and_late()
+        assert schedule.polls(NOW + 1, Size(1000, 100)) == []
+
+        schedule.leave(late)
+        for one in [*poll.entries]:
+            schedule.leave(one)
+        schedule.ended(poll)
+        schedule.join(late, NOW + 2)
+
+        assert polled_by(schedule.polls(NOW + 2, Size(1000, 100))) == {"700": {late}}
+
+    def test_its_last_poll_waits_for_no_list(self):
+        """W37: the deadline comes first."""
+        schedule, _, late = self.crowd_and_late(deadline=NOW + 3)
+        assert schedule.polls(NOW + 1, Size(1000, 100)) == []
+
+        (poll,) = schedule.polls(NOW + 3, Size(1000, 100))
+        assert (poll.key, poll.entries) == ("700", [late])
+
+    def test_a_list_that_hangs_holds_nobody(self):
+        """F10: nor one that only a watch waits for."""
+        schedule, _, late = self.crowd_and_late(patience=4)
+        assert schedule.polls(NOW + 1, Size(1000, 100)) == []
+
+        schedule.polls(NOW + 4, Size(1000, 100))
+        # It is asked for, or wants a GET within the ration.
+        assert late.awaits or late.missing
+
+    def test_a_list_turns_out_to_be_too_long(self):
+        """W37: its size is known from its first page on."""
+        schedule = sat(*(after_poll(one, NOW - 5) for one in entries(20, interval=5)))
+        (poll,) = schedule.polls(NOW, None)
+
+        assert poll.key is None
+        assert [schedule.prefers_gets(poll, size) for size in (None, Size(1900, 100), Size(2000, 100))] == [
+            False,
+            False,
+            True,
+        ]
 
     def test_one_who_was_put_off_is_not_taken_along(self):
         """The API asked for a pause."""
@@ -116,7 +169,7 @@ class TestDue:
 
     def test_moved_twice_to_one_time_it_is_due_once(self):
         """One poll serves it once."""
-        one, other = after_poll(entry("1"), 99.5), entry("2")
+        one, other = after_poll(entry("1"), 99.0), entry("2")
         schedule = sat(one, other)
         for _ in range(3):
             schedule.moved(one)
@@ -497,15 +550,13 @@ class AgainstTheNaive(RuleBasedStateMachine):
         hung = {one for one in self.attending if one.awaits}
         free = [one for one in self.attending if not one.awaits]
         due = {one for one in free if one.due <= self.now}
-        # Those who ask for a GET of their own are taken along by nobody, and take nobody along.
-        hungry = any(not one.asks for one in due)
-        along = due | {one for one in free if hungry and one.early <= self.now and not one.asks}
 
         polls = self.schedule.polls(self.now, size)
 
         served = [one for poll in polls for one in poll.entries]
         listed = [poll for poll in polls if poll.key is None]
-        assert due <= along <= set(served) <= set(free) | {poll.runner for poll in listed}
+        # Those who came after a list had begun wait for its end, and then for the next one.
+        assert due - self.schedule._held.keys() <= set(served) <= set(free) | {poll.runner for poll in listed}
         assert len({poll.key for poll in polls}) == len(polls)
         for poll in polls:
             assert poll.runner in poll.entries
@@ -545,13 +596,14 @@ class AgainstTheNaive(RuleBasedStateMachine):
 
     def drop(self, poll):
         self.polls.remove(poll)
-        self.schedule.release(poll)
+        self.schedule.ended(poll)
         if not any(other.runner is poll.runner for other in self.polls):
             self.schedule.stopped_running(poll.runner)
 
     @invariant()
     def the_next_time_is_the_earliest(self):
         assert self.schedule.next_at == naive_next_at(self.attending)
+        assert not self.schedule._held or self.schedule.is_reading
 
     @invariant()
     def the_leader_stays_longest_of_those_free(self):

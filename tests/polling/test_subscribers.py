@@ -64,3 +64,20 @@ def test_a_watch_is_there_for_as_long_as_somebody_holds_it(all_of):
     gc.collect()
 
     assert (before, all_of.watching, [*all_of]) == (True, False, [])
+
+
+def test_a_watch_may_be_removed_while_somebody_holds_it(all_of):
+    """And nothing happens when it goes away later, or is removed again."""
+    watch, other = subscription("7 8"), subscription(None)
+    all_of.add_watch(watch)
+    all_of.add_watch(other)
+
+    all_of.remove_watch(watch)
+    all_of.remove_watch(watch)
+
+    assert (all_of.watches, all_of.of("7", 1)) == ([other], [other])
+    del watch
+    gc.collect()
+    assert (all_of.watching, all_of.watches) == (True, [other])
+    all_of.remove_watch(other)
+    assert (all_of.watching, all_of.watching_all, all_of.watched("7")) == (False, False, False)

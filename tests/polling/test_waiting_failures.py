@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import anyio
+import attrs
 import pytest
 
 from tests.helpers import detail, listed, page
+from tests.helpers_api import AttemptsClock
 from tests.rawserver import close_delimited, cut, drop, hang, json, text
-from tests.waits import POLL, TWICE, SkippingClock, client_of, made_polls, shown, skipping_client_of, tell
+from tests.sharing import Scripted, scripted_client_of
+from tests.waits import POLL, SEVEN, TWICE, SkippingClock, client_of, made_polls, shown, skipping_client_of, tell
 from vpsorg_async import (
     APIConnectionError,
     APITimeoutError,
@@ -19,11 +24,13 @@ from vpsorg_async import (
     ResponseError,
     ServerError,
     ServerGoneError,
+    WaitFailedError,
     WaitTimeoutError,
 )
 
 
 pytestmark = pytest.mark.anyio
+BY_COUNT = PollPolicy(outage=0)
 GONE = json(404, {"detail": "Not found."})
 FAILED_LOOKS = {
     "500": (json(500, {"detail": "boom"}), ServerError),
@@ -41,7 +48,6 @@ FAILED_LOOKS = {
     "a list": (json(200, [detail()]), ResponseError),
     "400": (json(400, {"detail": "no"}), BadRequestError),
 }
-HANGS_FOR = {"hang": 0.3}
 each_failed_poll = pytest.mark.parametrize("failed", FAILED_LOOKS)
 LIMITED = {
     "429": json(429, {"detail": "slow down"}),
@@ -52,8 +58,35 @@ each_limited = pytest.mark.parametrize("limited", LIMITED)
 
 
 async def wait_for(server, status="active", *, attempt_timeout=10, **options):
-    async with client_of(server, attempt_timeout=attempt_timeout) as client:
-        return await client.servers.wait_until(7, status=status, **{"poll": POLL, "timeout": 10, **options})
+    """Wait on a clock whose pauses take no time, so that the pauses between failed polls do not either."""
+    async with skipping_client_of(server, SkippingClock(), attempt_timeout=attempt_timeout) as client:
+        return await client.servers.wait_until(7, status=status, **options)
+
+
+class HangingPollsClock(AttemptsClock):
+    """Pauses take no time, and a poll that hangs as much as the test says."""
+
+    def __init__(self):
+        super().__init__()
+        skipping = SkippingClock()
+        self.now, self.sleep = skipping.now, skipping.sleep
+
+    async def end_polls(self, server, numbers):
+        for number in numbers:
+            await server.arrived(number, "GET")
+            self.end_attempts()
+
+
+@contextlib.asynccontextmanager
+async def client_while(server, failed, numbers):
+    """Give such a client, whose polls of these numbers end when they have arrived where they hang."""
+    clock = HangingPollsClock()
+    client = skipping_client_of(server, clock, timeout=None, attempt_timeout=clock.ATTEMPT)
+    async with client, anyio.create_task_group() as group:
+        if failed == "hang":
+            group.start_soon(clock.end_polls, server, numbers)
+        yield client
+        group.cancel_scope.cancel()
 
 
 class TestFailedLooks:
@@ -62,27 +95,38 @@ class TestFailedLooks:
         """W8: the next poll is the retry, and one poll is one request."""
         tell(server, "stopped", *[FAILED_LOOKS[failed][0]] * 4, "active")
 
-        seen = await wait_for(server, attempt_timeout=HANGS_FOR.get(failed, 10))
+        async with client_while(server, failed, range(2, 6)) as client:
+            seen = await client.servers.wait_until(7, status="active", poll=BY_COUNT)
 
         assert (seen.status, made_polls(server)) == ("active", 6)
 
     @each_failed_poll
-    async def test_five_in_a_row_end_it_with_the_last_cause(self, server, failed):
-        """W8: whatever the first four were, the fifth comes out."""
+    async def test_the_fifth_in_a_row_ends_it_where_the_count_alone_decides(self, server, failed):
+        """W8: whatever the first four were, the fifth is the cause."""
         answer, kind = FAILED_LOOKS[failed]
         tell(server, "stopped", *[json(500, {})] * 4, answer, "active")
 
-        with pytest.raises(kind) as caught:
-            await wait_for(server, attempt_timeout=HANGS_FOR.get(failed, 10))
+        async with client_while(server, failed, [6]) as client:
+            with pytest.raises(WaitFailedError) as caught:
+                await client.servers.wait_until(7, status="active", poll=BY_COUNT)
 
-        assert type(caught.value) is kind
+        assert type(caught.value.__cause__) is kind
         assert made_polls(server) == 6
+
+    async def test_one_that_hangs_ends_at_the_clients_timeout_too(self, server):
+        """W8: without a bound on attempts, the bound on calls is the poll's."""
+        tell(server, hang(), "active")
+
+        async with client_of(server, timeout=0.5, attempt_timeout=None) as client:
+            seen = await client.servers.wait_until(7, status="active", timeout=20)
+
+        assert (seen.status, made_polls(server)) == ("active", 2)
 
     async def test_one_good_poll_resets_the_count(self, server):
         """W8: four, a good one, and four again are not five in a row."""
         tell(server, *[json(500, {})] * 4, "stopped", *[drop()] * 4, "stopped", *[json(500, {})] * 4, "active")
 
-        await wait_for(server)
+        await wait_for(server, poll=BY_COUNT)
 
         assert made_polls(server) == 15
 
@@ -91,7 +135,7 @@ class TestFailedLooks:
         new, old = shown("stopped", updated_at="2025-10-15T12:00:00Z"), shown("stopped")
         tell(server, new, *[json(500, {})] * 4, old, *[json(500, {})] * 4, shown("active", updated_at=None))
 
-        await wait_for(server)
+        await wait_for(server, poll=BY_COUNT)
 
         assert made_polls(server) == 11
 
@@ -100,8 +144,8 @@ class TestFailedLooks:
         """W8: `PollPolicy.failures` of them in a row."""
         tell(server, json(500, {}))
 
-        with pytest.raises(ServerError):
-            await wait_for(server, poll=PollPolicy(minimum=0.001, maximum=0.002, failures=failures))
+        with pytest.raises(WaitFailedError):
+            await wait_for(server, poll=PollPolicy(failures=failures, outage=0))
 
         assert made_polls(server) == failures
 
@@ -120,11 +164,10 @@ class TestFailedLooks:
         """W8: five failures in a row are five, whatever number of 429 is between them."""
         tell(server, *[json(500, {}), LIMITED[limited]] * 4, json(502, {}), "active")
 
-        async with skipping_client_of(server, SkippingClock()) as client:
-            with pytest.raises(ServerError) as caught:
-                await client.servers.wait_until(7, status="active")
+        with pytest.raises(WaitFailedError) as caught:
+            await wait_for(server, poll=BY_COUNT)
 
-        assert (caught.value.status_code, made_polls(server)) == (502, 9)
+        assert (caught.value.__cause__.status_code, made_polls(server)) == (502, 9)
 
     async def test_the_next_poll_is_made_when_the_api_lets_itself_be_asked(self, server):
         """W8: not before `Retry-After` has passed, and not long after."""
@@ -139,12 +182,12 @@ class TestFailedLooks:
     async def test_a_pause_that_all_share_is_no_failed_poll(self, server):
         """W8: another call's 429 holds the polls up for longer than `attempt_timeout`; the wait goes on."""
         tell(server, "stopped", "active")
-        server.answer("GET", "/servers/8/", json(429, {}, {"Retry-After": "1"}))
-        policy = PollPolicy(minimum=0.005, maximum=0.01, failures=1)
+        server.answer("GET", "/servers/8/", json(429, {}, {"Retry-After": "2"}))
+        policy = PollPolicy(minimum=0.1, maximum=0.1, failures=1, outage=0)
 
         async with client_of(server, attempt_timeout=0.5) as client, anyio.create_task_group() as group:
             with pytest.raises(RateLimitError):
-                await client.servers.get(8, timeout=0.5)
+                await client.servers.get(8, timeout=1.5)
             group.start_soon(lambda: client.servers.wait_until(7, status="active", poll=policy))
 
         assert made_polls(server) == 2
@@ -197,6 +240,41 @@ class TestRetryAfter:
         assert "; the API asks not to be called for 3600 s, which is longer" in str(caught.value)
         assert sum(clock.slept) < 3
 
+    async def test_a_wait_that_begins_within_a_longer_pause_ends_at_once(self, server):
+        """W12: the 429 came to another call. Nothing is sent, and the error names the request that drew it."""
+        tell(server, json(429, {}, {"Retry-After": "50"}), "active")
+        clock = SkippingClock()
+
+        async with skipping_client_of(server, clock) as client:
+            with pytest.raises(RateLimitError):
+                await client.servers.get(7, timeout=1)
+            with pytest.raises(WaitTimeoutError) as caught:
+                await client.servers.wait_until(7, status="active", timeout=20)
+            slept = sum(clock.slept)
+            seen = await client.servers.wait_until(7, status="active", timeout=100)
+
+        assert "held up by the pause that the 429 to GET /servers/7/ asked for" in str(caught.value)
+        assert isinstance(caught.value.__cause__, RateLimitError)
+        assert (caught.value.__cause__.sent, slept, seen.status) == (False, 0, "active")
+
+    async def test_a_goal_that_a_list_has_shown_is_kept(self, server):
+        """W12: the pause holds up only the GET that would have told the rest of the server."""
+        server.answer("GET", "/servers/", json(200, page(listed(7), listed(8))))
+        for key in (7, 8):
+            server.answer("GET", f"/servers/{key}/", json(429, {}, {"Retry-After": "3600"}))
+        seen = []
+
+        async def wait(client, key):
+            seen.append(await client.servers.wait_until(key, status="active", timeout=60))
+
+        async with client_of(server) as client:
+            await client.servers.list()
+            async with anyio.create_task_group() as group:
+                for key in (7, 8):
+                    group.start_soon(wait, client, key)
+
+        assert {(one.id, one.status) for one in seen} == {(7, "active"), (8, "active")}
+
     async def test_a_wait_with_more_time_goes_on(self, server):
         """W12: of two waits only the one that ends before it."""
         seen = []
@@ -213,6 +291,34 @@ class TestRetryAfter:
 
         assert isinstance(caught.value.__cause__, RateLimitError)
         assert (seen[0].status, made_polls(server)) == ("active", 3)
+
+    async def test_one_for_another_server_is_for_all_waits(self):
+        """W12: all calls share the pause. A wait that ends before it ends now, by that very response; others go on."""
+
+        def answer(_method, path, _number):
+            if path == "/servers/1/" and 3 <= clock.now() < 30:
+                return 0.1, 429, {}, {"Retry-After": "30"}
+            return 0.1, 200, detail(int(path.split("/")[2]), status="active" if clock.now() > 33 else "stopped")
+
+        transport = Scripted(answer)
+        clock, ended = transport.clock, {}
+
+        async def wait(key, timeout, **policy):
+            try:
+                await client.servers.wait_until(key, status="active", timeout=timeout, poll=PollPolicy(**policy))
+                ended[key] = ("done", clock.now())
+            except WaitTimeoutError as error:
+                ended[key] = (error.__cause__.retry_after, clock.now())
+
+        async with scripted_client_of(transport) as client, anyio.create_task_group() as group:
+            group.start_soon(lambda: wait(1, 100))
+            group.start_soon(lambda: wait(2, 25, minimum=12, maximum=12))
+            group.start_soon(lambda: wait(3, 100, minimum=12, maximum=12))
+
+        assert ended[2] == (30, pytest.approx(3.1))
+        assert ended[1] == ("done", pytest.approx(33, abs=1))
+        assert ended[3] == ("done", pytest.approx(33, abs=2))
+        assert not [at for at in transport.asked_at if 3.2 < at < 33]
 
     @pytest.mark.parametrize("value", ["nan", "-5", "soon", "Wed, 21 Oct 2015 07:28:00 GMT"])
     async def test_one_that_makes_no_sense_is_none(self, server, value):
@@ -276,7 +382,7 @@ class TestGone:
         assert 15 <= sum(clock.slept) < 17
 
     @pytest.mark.parametrize("way", ["wait", "get", "list"])
-    async def test_404_after_it_was_seen_is_gone_at_once(self, server, way):
+    async def test_404_after_it_was_seen_and_the_grace_is_gone_at_once(self, server, way):
         """W10: who has seen it once, in whatever way, knows that it is gone."""
         tell(server, *([] if way == "list" else ["provisioning"]), GONE)
         server.answer("GET", "/servers/", json(200, page(listed(7))))
@@ -288,16 +394,82 @@ class TestGone:
             elif way == "list":
                 await client.servers.list()
             with pytest.raises(ServerGoneError):
-                await made.wait_until(status="active", poll=POLL, timeout=10)
+                await made.wait_until(status="active", poll=attrs.evolve(POLL, grace=0.0), timeout=10)
 
         assert made_polls(server) == (1 if way == "list" else 2)
 
-    async def test_404_without_a_create_is_gone_at_once(self, server):
-        """W10: a server that this client did not make needs no grace."""
+    async def test_a_replica_that_does_not_know_it_yet_ends_no_wait(self, server):
+        """W10: in the grace after a create, 404 and `provisioning` by turns say that it is there."""
+        tell(server, GONE, "provisioning", GONE, GONE, "provisioning", GONE, "active")
+
+        async with skipping_client_of(server, SkippingClock()) as client:
+            made = await self.create(server, client)
+            seen = await made.wait_until(status="active", poll=PollPolicy(minimum=1, maximum=1))
+
+        assert (seen.status, made_polls(server)) == ("active", 7)
+
+    async def test_a_create_that_is_deleted_at_once_is_gone_after_the_grace(self, server):
+        """W10: nothing but 404 for the grace is proof, also if it was seen before."""
+        tell(server, "provisioning", GONE)
+
+        async with skipping_client_of(server, SkippingClock()) as client:
+            made = await self.create(server, client)
+            with pytest.raises(ServerGoneError):
+                await made.wait_until(status="active", poll=PollPolicy(minimum=1, maximum=1, grace=3))
+
+        assert made_polls(server) == 5
+
+    @pytest.mark.parametrize("gone", [404, 410])
+    async def test_404_or_410_of_a_server_that_was_seen_is_gone_at_once(self, server, gone):
+        """W10: a server that this client knows needs no grace."""
+        server.answer("GET", SEVEN, [shown("stopped"), json(gone, {"detail": "Not found."})])
+
+        async with client_of(server) as client:
+            await client.servers.get(7)
+            with pytest.raises(ServerGoneError) as caught:
+                await client.servers.wait_until(7, status="active", poll=POLL)
+
+        assert (made_polls(server), caught.value.server) == (2, None)
+
+    async def test_404_of_a_server_that_nobody_knows_is_polled_over_for_5_seconds(self, server):
+        """W35: another process may have made it a moment ago, and a replica may lag."""
+        tell(server, *[GONE] * 4, "provisioning", "active")
+
+        async with skipping_client_of(server, SkippingClock()) as client:
+            seen = await client.servers.wait_until(7, status="active", poll=PollPolicy(minimum=1, maximum=1))
+
+        assert (seen.status, made_polls(server)) == ("active", 6)
+
+    async def test_404_of_a_server_that_nobody_knows_is_believed_after_5_seconds(self, server):
+        """W35: every poll over that time has said so."""
+        clock = SkippingClock()
+
+        async with skipping_client_of(server, clock) as client:
+            with pytest.raises(ServerGoneError) as caught:
+                await client.servers.wait_until(7, status="active")
+
+        assert caught.value.server is None
+        assert 4.9 < sum(clock.slept) < 6  # the polls take real time of it
+
+    @pytest.mark.parametrize("way", ["deleted", "410"])
+    async def test_a_wait_for_the_end_takes_deleted_and_410(self, server, way):
+        """W35: the status `deleted` and 410 are gone, as 404 is."""
+        end = shown("deleted") if way == "deleted" else json(410, {"detail": "Gone."})
+        server.answer("GET", SEVEN, [shown("stopped"), end])
+
+        async with skipping_client_of(server, SkippingClock()) as client:
+            assert await client.servers.wait_until_deleted(7) is None
+
+        assert made_polls(server) == 2
+
+    async def test_the_status_deleted_is_gone_for_every_goal(self, server):
+        """W35: it counts as gone everywhere."""
+        tell(server, "stopped", "deleted")
+
         with pytest.raises(ServerGoneError) as caught:
             await wait_for(server)
 
-        assert (made_polls(server), caught.value.server) == (1, None)
+        assert caught.value.server.status == "stopped"
 
     async def test_404_on_the_way_is_gone_with_what_was_seen(self, server):
         """W10: the error has the last server and the history."""
@@ -309,16 +481,14 @@ class TestGone:
         assert caught.value.server.status == "starting"
         assert [item.status for item in caught.value.history] == ["starting"]
 
-    async def test_a_wait_that_ends_within_the_grace_says_that_it_was_never_seen(self, server):
-        """W10: neither gone nor there."""
+    async def test_404_is_believed_at_the_deadline(self, server):
+        """W10: also within the grace."""
         tell(server, GONE)
 
         async with client_of(server) as client:
             made = await self.create(server, client)
-            with pytest.raises(WaitTimeoutError) as caught:
+            with pytest.raises(ServerGoneError) as caught:
                 await made.wait_until(status="active", timeout=0)
 
-        assert str(caught.value) == (
-            "server 7 did not become active within 0 s: it was never seen; "
-            "the create that the API accepted 0 s ago never took effect"
-        )
+        assert str(caught.value) == "server 7 will not become active: the API says that there is no such server"
+        assert made_polls(server) == 1

@@ -30,6 +30,7 @@ from vpsorg_async._errors import (
     APITimeoutError,
     AuthenticationError,
     ConfigurationError,
+    PermissionDeniedError,
     VPSError,
 )
 
@@ -275,7 +276,7 @@ class TestElsewhere:
         server.answer("GET", PATH, [json(500, {}), json(429, {}, {"Retry-After": "0"}), json(200, detail())])
         server.answer("GET", "/servers/", json(200, page(listed())))
         server.answer("POST", "/servers/", drop())
-        server.answer("POST", f"{PATH}reboot/", json(200, action()))
+        server.answer("POST", f"{PATH}reboot/", json(200, action(status="rebooting")))
         events = []
 
         async with client_of(server, timeout=0.5, on_event=events.append) as client:
@@ -287,7 +288,7 @@ class TestElsewhere:
             seen.append(
                 repr(
                     await client.servers.wait_until(
-                        7, status="active", poll=PollPolicy(minimum=0.01, maximum=0.02, grace=0.05)
+                        7, status="active", poll=PollPolicy(minimum=0.1, maximum=0.1, grace=0.05)
                     )
                 )
             )
@@ -390,14 +391,14 @@ class TestCallable:
     async def test_the_one_that_was_sent_is_struck_out_although_it_has_rotated_since(self, server):
         """T1: two calls at once have two tokens."""
         limiter, tokens = server.gate(), iter(["vps_first_secret", "vps_second_secret"])
-        server.answer("GET", PATH, hold(json(401, {"detail": "vps_first_secret is no good"}), limiter))
+        server.answer("GET", PATH, hold(json(403, {"detail": "vps_first_secret is no good"}), limiter))
         server.answer("GET", "/servers/8/", json(200, detail(8)))
         messages = []
 
         async with Client(lambda: next(tokens), base_url=server.base_url) as client:
 
             async def refused():
-                with pytest.raises(AuthenticationError) as caught:
+                with pytest.raises(PermissionDeniedError) as caught:
                     await client.servers.get(7)
                 messages.append(caught.value.message)
 
@@ -442,3 +443,36 @@ async def make(client, call):
         "request": lambda: client.request("POST", "/servers/", json={"password": "hunter2"}),
     }
     return await calls[call]()
+
+
+class TestHost:
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Host": "elsewhere.example"},
+            {"host": "127.0.0.1"},
+            [("Host", "127.0.0.1:{port}"), ("HOST", "elsewhere.example")],
+        ],
+        ids=["another", "without its port", "both"],
+    )
+    async def test_a_request_for_another_host_has_no_token(self, server, headers):
+        """T6: a `Host` header of one request of `client.http` leads behind the same address to somebody else."""
+        server.answer("GET", "/x/", json(200, {}))
+        if isinstance(headers, list):
+            headers = [(name, value.format(port=server.port)) for name, value in headers]
+        async with Client(TOKEN, base_url=server.base_url, retry=QUICK) as client:
+            await client.http.get("/x/", headers=headers)
+            await client.http.get("/x/")
+            await client.http.get("/x/", headers={"host": f"127.0.0.1:{server.port}"})
+
+        sent = [request.headers.get("authorization") for request in server.requests]
+        assert sent == [None, f"Bearer {TOKEN}", f"Bearer {TOKEN}"]
+
+    async def test_nor_has_a_client_whose_host_was_changed(self, server):
+        """T6: for every call from then on."""
+        server.answer("GET", "/servers/7/", json(200, detail(7)))
+        async with Client(TOKEN, base_url=server.base_url, retry=QUICK) as client:
+            client.http.headers["Host"] = "elsewhere.example"
+            await client.servers.get(7)
+
+        assert "authorization" not in server.requests[0].headers

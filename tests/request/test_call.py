@@ -17,6 +17,7 @@ from vpsorg_async._request.call import (
     RetrySafety,
     UnsettledError,
 )
+from vpsorg_async._transport.types import Phase
 
 
 def call(safety=RetrySafety.RECONCILE):
@@ -36,7 +37,7 @@ def test_it_may_have_been_carried_out_by_an_earlier_attempt_or_by_this_one(lost,
     state = CallState(call(), CallOptions())
     state.lost = lost
     if sent:
-        state.sending()
+        state.reached(Phase.SENDING)
 
     assert state.maybe_done is maybe
 
@@ -47,6 +48,15 @@ def test_what_is_left_of_its_time_is_never_less_than_nothing(deadline, now):
 
     assert state.left(now) == max(0.0, deadline - now)
     assert CallState(call(), CallOptions()).left(now) is None
+
+
+@pytest.mark.parametrize(
+    ("timeout", "attempt_timeout", "limit"), [(30, 7, 7), (3, 7, 3), (None, 7, 7), (3, None, 3), (None, None, None)]
+)
+def test_a_poll_takes_no_longer_than_an_attempt_or_a_call_may(timeout, attempt_timeout, limit):
+    options = CallOptions(timeout=timeout, attempt_timeout=attempt_timeout)
+
+    assert options.for_polling(None).attempt_timeout == limit
 
 
 def test_a_poll_is_a_single_attempt_with_the_clients_own_time():

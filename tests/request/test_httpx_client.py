@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 
 from datetime import timedelta
 
@@ -95,18 +96,28 @@ async def test_what_stands_in_for_the_send_of_httpx_sees_each_call(server, monke
     assert seen == [("GET", "/api/v1/servers/8/", 200)]
 
 
-async def test_the_log_of_httpx_names_each_call_where_it_is_listened_to(server, caplog):
-    server.answer("GET", "/servers/8/", [json(200, detail(8))] * 2)
+@pytest.mark.parametrize("hooked", [True, False])
+async def test_the_log_of_httpx_does_not_name_the_calls_a_second_time(server, caplog, hooked):
+    """The events name them. Requests of the user's own are named as ever, also from a hook in the middle of a call."""
+    server.answer("GET", re.compile("/servers/[89]/"), lambda request: json(200, detail(int(request.path[9]))))
+    seen = []
 
-    async with client_of(server) as client:
-        with caplog.at_level(logging.INFO, logger="httpx"):
+    async def ask(response):
+        seen.append(response.status_code)
+        await own.get(f"{server.base_url}/servers/9/")
+
+    async with client_of(server) as client, httpx.AsyncClient() as own:
+        if hooked:
+            client.http.event_hooks["response"] = [ask]
+        with caplog.at_level(logging.INFO):
             await client.servers.get(8)
-        caplog.set_level(logging.WARNING, logger="httpx")
-        await client.servers.get(8)
+            await client.http.get("servers/9/")
+            await own.get(f"{server.base_url}/servers/9/")
 
-    assert [record.getMessage() for record in caplog.records if record.name == "httpx"] == [
-        f'HTTP Request: GET {server.base_url}/servers/8/ "HTTP/1.1 200 OK"'
-    ]
+    line = f'HTTP Request: GET {server.base_url}/servers/9/ "HTTP/1.1 200 OK"'
+    told = [record.getMessage() for record in caplog.records if record.name == httpx.__name__]
+    assert told == [line] * (4 if hooked else 2)
+    assert seen == ([200, 200] if hooked else [])
 
 
 async def test_authentication_of_the_users_own_goes_its_way(server):

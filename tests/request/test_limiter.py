@@ -12,7 +12,12 @@ from anyio.lowlevel import checkpoint
 from vpsorg_async._clock import SystemClock
 from vpsorg_async._request.limiter import Limiter
 from vpsorg_async._request.rate_control import FIRST_BURST
+from vpsorg_async._request.shared_pauses import Kind
+from vpsorg_async._request.turns import Share
+from vpsorg_async.sandbox._clocks.virtual import VirtualClock
 
+
+ONE = (Share.CALLS, 0, Kind.READ)
 
 pytestmark = pytest.mark.anyio
 
@@ -62,55 +67,56 @@ async def settle():
 class TestOrder:
     async def test_turns_are_given_in_the_order_of_asking(self):
         limiter, order = Limiter(1, SystemClock()), []
-        await limiter.enter(limiter.ticket(poll=False))
+        await limiter.enter(limiter.ticket())
 
         async def call(number, ticket):
             await limiter.enter(ticket)
             order.append(number)
             await checkpoint()
-            limiter.leave()
+            limiter.leave(ONE)
 
         async with anyio.create_task_group() as group:
             for number in range(50):
-                group.start_soon(call, number, limiter.ticket(poll=False))
+                group.start_soon(call, number, limiter.ticket())
             await settle()
-            limiter.leave()
+            limiter.leave(ONE)
 
         assert order == list(range(50))
 
-    async def test_polls_go_before_calls_that_asked_earlier(self):
+    async def test_a_poll_goes_first_and_the_others_take_turns(self):
+        """P2: neither polls nor calls wait for all that asked before them."""
         limiter, order = Limiter(1, SystemClock()), []
-        await limiter.enter(limiter.ticket(poll=False))
+        await limiter.enter(limiter.ticket())
 
         async def call(name, ticket):
             await limiter.enter(ticket)
             order.append(name)
-            limiter.leave()
+            limiter.leave(ONE)
 
         async with anyio.create_task_group() as group:
-            for name in ("call 1", "call 2", "poll 1", "poll 2"):
-                group.start_soon(call, name, limiter.ticket(poll=name.startswith("poll")))
+            for name in ("call 1", "call 2", "call 3", "call 4", "poll 1", "poll 2"):
+                group.start_soon(call, name, limiter.ticket(Share.POLLS if name.startswith("poll") else Share.CALLS))
             await settle()
-            limiter.leave()
+            limiter.leave(ONE)
 
-        assert order == ["poll 1", "poll 2", "call 1", "call 2"]
+        assert order == ["poll 1", "call 1", "call 2", "call 3", "poll 2", "call 4"]
 
     async def test_a_call_that_comes_back_keeps_its_place(self):
         limiter, order = Limiter(1, SystemClock()), []
-        first, second, third = (limiter.ticket(poll=False) for _ in range(3))
+        first, second, third = (limiter.ticket() for _ in range(3))
         await limiter.enter(second)
 
         async def call(name, ticket):
             await limiter.enter(ticket)
             order.append(name)
-            limiter.leave()
+            limiter.leave(ONE)
 
         async with anyio.create_task_group() as group:
             group.start_soon(call, "third", third)
             await settle()
             group.start_soon(call, "first", first)
             await settle()
-            limiter.leave()
+            limiter.leave(ONE)
 
         assert order == ["first", "third"]
 
@@ -119,12 +125,12 @@ class TestOrder:
 
         async def call():
             nonlocal inside, most
-            await limiter.enter(limiter.ticket(poll=False))
+            await limiter.enter(limiter.ticket())
             inside += 1
             most = max(most, inside)
             await checkpoint()
             inside -= 1
-            limiter.leave()
+            limiter.leave(ONE)
 
         async with anyio.create_task_group() as group:
             for _ in range(200):
@@ -140,7 +146,7 @@ class TestRamp:
 
         async def call():
             nonlocal inside
-            await limiter.enter(limiter.ticket(poll=False))
+            await limiter.enter(limiter.ticket())
             inside += 1
             if inside == size:
                 all_inside.set()
@@ -149,7 +155,7 @@ class TestRamp:
         async with anyio.create_task_group() as group:
             for _ in range(size):
                 group.start_soon(call)
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 await all_inside.wait()
             group.cancel_scope.cancel()
 
@@ -160,7 +166,7 @@ class TestRamp:
 
         async def call():
             nonlocal inside
-            await limiter.enter(limiter.ticket(poll=False))
+            await limiter.enter(limiter.ticket())
             inside += 1
             await anyio.sleep_forever()
 
@@ -181,7 +187,7 @@ class TestCancelling:
 
         async def call():
             nonlocal inside, most
-            await limiter.enter(limiter.ticket(poll=chance.random() < 0.2))
+            await limiter.enter(limiter.ticket(Share.POLLS if chance.random() < 0.2 else Share.CALLS))
             try:
                 inside += 1
                 most = max(most, inside)
@@ -189,7 +195,7 @@ class TestCancelling:
                     await checkpoint()
             finally:
                 inside -= 1
-                limiter.leave()
+                limiter.leave(ONE)
 
         async def cancelled_call(rounds):
             with anyio.CancelScope() as scope:
@@ -202,9 +208,9 @@ class TestCancelling:
         async with anyio.create_task_group() as group:
             for _ in range(2_000):
                 group.start_soon(cancelled_call, chance.randrange(12))
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             for _ in range(3):
-                await limiter.enter(limiter.ticket(poll=False))
+                await limiter.enter(limiter.ticket())
 
         assert (inside, most) == (0, 3)
 
@@ -212,16 +218,16 @@ class TestCancelling:
     async def test_a_turn_given_to_a_call_at_the_moment_of_its_cancel_goes_to_the_next(self, cancelled_first):
         """P1: a turn that nobody takes any more is not lost."""
         limiter, entered = Limiter(1, SystemClock()), anyio.Event()
-        await limiter.enter(limiter.ticket(poll=False))
+        await limiter.enter(limiter.ticket())
         scope = anyio.CancelScope()
 
         async def cancelled():
             with scope:
-                await limiter.enter(limiter.ticket(poll=False))
-                limiter.leave()
+                await limiter.enter(limiter.ticket())
+                limiter.leave(ONE)
 
         async def next_one():
-            await limiter.enter(limiter.ticket(poll=False))
+            await limiter.enter(limiter.ticket())
             entered.set()
 
         async with anyio.create_task_group() as group:
@@ -229,24 +235,30 @@ class TestCancelling:
             await settle()
             group.start_soon(next_one)
             await settle()
-            for step in (scope.cancel, limiter.leave) if cancelled_first else (limiter.leave, scope.cancel):
+
+            def leave():
+                limiter.leave(ONE)
+
+            for step in (scope.cancel, leave) if cancelled_first else (leave, scope.cancel):
                 step()
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 await entered.wait()
+
+        assert entered.is_set()
 
     @pytest.mark.parametrize("cancelled", [1, 2, 3])
     async def test_after_a_pause_others_get_in_when_those_who_watched_the_time_are_cancelled(self, cancelled):
         limiter, scopes, entered = Limiter(5, SystemClock()), [], 0
-        limiter.refused(0.1)
+        limiter.refused(0.5)
 
         async def call(scope):
             nonlocal entered
             with scope:
-                await limiter.enter(limiter.ticket(poll=False))
+                await limiter.enter(limiter.ticket())
                 entered += 1
-                limiter.leave()
+                limiter.leave(ONE)
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 for _ in range(cancelled + 2):
                     scopes.append(anyio.CancelScope())
@@ -265,11 +277,11 @@ class TestCancelling:
         async def call(scope):
             nonlocal entered
             with scope:
-                await limiter.enter(limiter.ticket(poll=False))
+                await limiter.enter(limiter.ticket())
                 entered += 1
-                limiter.leave()
+                limiter.leave(ONE)
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 for scope in scopes:
                     group.start_soon(call, scope)
@@ -291,10 +303,10 @@ class TestCost:
             limiter = Limiter(10, clock)
 
             async def call():
-                await limiter.enter(limiter.ticket(poll=False))
+                await limiter.enter(limiter.ticket())
                 await checkpoint()
                 limiter.answered()
-                limiter.leave()
+                limiter.leave(ONE)
 
             async with anyio.create_task_group() as group:
                 for _ in range(waiting):
@@ -309,17 +321,55 @@ class TestCost:
         clock = HastyClock()
         limiter = Limiter(1, clock)
         limiter.refused(10)
-        await limiter.enter(limiter.ticket(poll=False))
+        await limiter.enter(limiter.ticket())
 
         async def call():
-            await limiter.enter(limiter.ticket(poll=False))
-            limiter.leave()
+            await limiter.enter(limiter.ticket())
+            limiter.leave(ONE)
 
         async with anyio.create_task_group() as group:
             group.start_soon(call)
             for _ in range(20):
                 await settle()
             asked = clock.asked
-            limiter.leave()
+            limiter.leave(ONE)
 
         assert asked < 20
+
+
+class TestKinds:
+    async def test_a_pause_of_creates_holds_up_no_read(self):
+        """R19: and the other way round; nobody waits for the clock who need not."""
+        limiter = Limiter(5, VirtualClock(100.0))
+
+        assert limiter.refused(3_600, kind=Kind.CREATE, by="POST /servers/") == {Kind.CREATE}
+        assert await limiter.enter(limiter.ticket())
+        assert await limiter.enter(limiter.ticket(kind=Kind.CHANGE))
+
+        assert limiter.opens_at(Kind.CREATE) == 160
+        assert limiter.opens_at() < 100
+        assert limiter.paused_by(Kind.CREATE) == "POST /servers/"
+
+    async def test_a_turn_goes_to_whoever_has_asked_first_of_all_kinds(self):
+        """R19: polls first, as before."""
+        limiter, order = Limiter(1, SystemClock()), []
+        held = limiter.ticket()
+        await limiter.enter(held)
+
+        async def call(name, ticket):
+            await limiter.enter(ticket)
+            order.append(name)
+            limiter.leave(ticket)
+
+        async with anyio.create_task_group() as group:
+            for name, share, kind in (
+                ("create", Share.CALLS, Kind.CREATE),
+                ("read", Share.CALLS, Kind.READ),
+                ("change", Share.CALLS, Kind.CHANGE),
+                ("poll", Share.POLLS, Kind.READ),
+            ):
+                group.start_soon(call, name, limiter.ticket(share, kind))
+                await settle()
+            limiter.leave(held)
+
+        assert order == ["poll", "create", "read", "change"]

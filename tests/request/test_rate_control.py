@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers import detail, listed, page
-from tests.rawserver import json
+from tests.rawserver import json, raw
 from vpsorg_async import Client, PollPolicy, RetryPolicy, WaitTimeoutError
 from vpsorg_async._errors import RateLimitError, ServerError
 from vpsorg_async._request.rate_control import FIRST_BURST, SILENCE, SLOWEST, RateControl
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 QUICK = RetryPolicy(initial=0.001, maximum=0.001)
 PATH = "/servers/7/"
 ANY = re.compile(".*")
-QUICK_POLL = PollPolicy(minimum=0.001, maximum=0.002)
+QUICK_POLL = PollPolicy(minimum=0.1, maximum=0.1)
 SLOW_DOWN = {"detail": "Request was throttled."}
 
 
@@ -85,7 +85,23 @@ class TestRetryAfter:
         async with client_of(server, on_event=events.append) as client:
             assert (await client.servers.get(7)).id == 7
 
-        assert [(event.name, event.fields["after"]) for event in events] == [("call.paused", 0.001)]
+        assert [event.fields["seconds"] for event in events if event.name == "call.paused"] == [0.001]
+
+    @pytest.mark.parametrize(
+        ("lines", "seconds"),
+        [(["5", "90"], 90.0), (["90", "soon"], 90.0), (["90", date(80)], 90.0), ([date(90), "5"], 90.0)],
+        ids=str,
+    )
+    async def test_of_two_the_longer_one_holds(self, server, lines, seconds):
+        """R7: two proxies may have added one each."""
+        head = "".join(f"Retry-After: {line}\r\n" for line in lines)
+        server.answer("GET", PATH, raw(f"HTTP/1.1 429 Slow\r\nDate: {date()}\r\n{head}\r\n{{}}".encode()))
+
+        async with client_of(server, timeout=60) as client:
+            with anyio.fail_after(20), pytest.raises(RateLimitError) as caught:
+                await client.servers.get(7)
+
+        assert caught.value.retry_after == seconds
 
     @pytest.mark.parametrize(
         ("headers", "seconds"),
@@ -93,7 +109,7 @@ class TestRetryAfter:
             ({"Retry-After": "3600"}, 3600.0),
             ({"Retry-After": "1000000000000"}, 1e12),
             ({"Retry-After": date(90), "Date": date()}, 90.0),
-            ({"Retry-After": "5.5"}, 5.5),
+            ({"Retry-After": "60.5"}, 60.5),
         ],
         ids=str,
     )
@@ -102,13 +118,16 @@ class TestRetryAfter:
         """R7: nobody sleeps for what cannot come; `retry_after` tells the caller."""
         server.answer("GET", PATH, json(status, SLOW_DOWN, headers))
 
-        async with client_of(server, timeout=5) as client:
-            with anyio.fail_after(3), pytest.raises(RateLimitError if status == 429 else ServerError) as caught:
+        async with client_of(server, timeout=60) as client:
+            with anyio.fail_after(20), pytest.raises(RateLimitError if status == 429 else ServerError) as caught:
                 await client.servers.get(7)
 
         assert caught.value.retry_after == seconds
         assert caught.value.attempts == len(server.requests) == 1
-        assert str(caught.value) == f"GET /servers/7/ was answered {status}: Request was throttled."
+        assert str(caught.value) == (
+            f"GET /servers/7/ was answered {status}: Request was throttled.; "
+            f"it asks for a pause of {math.ceil(seconds)} s"
+        )
 
     async def test_the_api_clock_counts_and_not_ours(self, server):
         """R7: a date is compared with the response's own `Date`."""
@@ -150,11 +169,11 @@ class TestRetryAfter:
         server.answer("GET", "/servers/8/", json(200, detail(8)))
         paused = anyio.Event()
 
-        client = client_of(server, timeout=60, on_event=lambda _event: paused.set())
+        client = client_of(server, timeout=60, on_event=lambda event: event.name == "call.paused" and paused.set())
         async with client, anyio.create_task_group() as group:
             group.start_soon(client.servers.get, 7)
             await paused.wait()
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 assert (await client.servers.get(8)).id == 8
             group.cancel_scope.cancel()
 
@@ -287,6 +306,8 @@ class TestPaceOfAClient:
             ("sliding window", 100, 0.1),
             ("bucket", 100, 0.1),
             ("sliding window", 1000, 0.5),
+            ("fixed window", 100, 0.5),
+            ("bucket", 100, 0.5),
             ("sliding window", 10, 0.005),
         ],
     )
@@ -348,7 +369,40 @@ class TestPaceOfAClient:
                 group.start_soon(client.servers.get, number)
 
         # 1.0 s would be the least: ten round trips of a hundred calls.
-        assert clock.now() < 2.0
+        assert clock.now() < 1.4
+
+    async def test_the_first_hundred_calls_of_a_client_take_three_round_trips(self):
+        """R8: what is on the wire doubles with each of them."""
+        clock = VirtualClock()
+        api = LimitedApi(clock, "bucket", 0.1)
+        api._takes = lambda now: True
+        client = Client._over(api, clock, token="t", base_url="https://api.example")
+
+        async with client, anyio.create_task_group() as group:
+            for number in range(100):
+                group.start_soon(client.servers.get, number)
+
+        assert clock.now() < 0.4
+
+    @pytest.mark.heavy
+    @pytest.mark.parametrize("counting", COUNTING)
+    async def test_reads_and_changes_together_keep_to_the_bound_too(self, counting):
+        """R8: a 429 to one kind makes the others careful, and the second says that the API counts all together."""
+        clock = VirtualClock()
+        api, done = LimitedApi(clock, counting, 0.5), []
+        client = Client._over(api, clock, token="t", base_url="https://api.example", timeout=180)
+
+        async def call(number):
+            change = client.servers.update(number, name="web-01") if number % 2 else client.servers.get(number)
+            done.append(await change)
+
+        async with client, anyio.create_task_group() as group:
+            for number in range(300):
+                group.start_soon(call, number)
+
+        first = [good for _, good in api.answered].index(False)
+        assert len(done) == 300
+        assert most_in_a_second([at for at, _ in api.answered[first:]]) <= 30
 
 
 class TestLooks:
@@ -384,7 +438,8 @@ class TestLooks:
         done, now = await self.waited(api, poll=PollPolicy(), count=100)
 
         assert done == {*range(2_900, 3_000)}
-        assert now < 400
+        # By the order in which trio takes the pages, 260 to 480 in eighty runs; the last server is there after 300.
+        assert now < 600
 
     async def test_who_has_been_seen_does_not_wait_for_the_pause_that_a_later_page_asks_for(self):
         clock, seen = VirtualClock(), {}
@@ -425,6 +480,36 @@ class TestLooks:
         assert clock.now() < 5
 
 
+class TestTurns:
+    @pytest.mark.heavy
+    @pytest.mark.parametrize("counting", COUNTING)
+    async def test_updates_come_through_the_polls_of_2_000_waits(self, counting):
+        """R30: 20 of them within 10 s, on an API of 10 calls a second that the polls alone would use up."""
+        api = LimitedList(VirtualClock(), counting, 0.05)
+        client = Client._over(api, api.clock, token="t", base_url="https://api.example")
+        updated = []
+
+        async def wait(server_id):
+            await client.servers.wait_until(server_id, status="active", detail=False)
+
+        async def update(server_id):
+            began = api.clock.now()
+            await client.servers.update(server_id, name="web-01")
+            updated.append(api.clock.now() - began)
+
+        async with client, anyio.create_task_group() as waits:
+            for server_id in range(2_000):
+                waits.start_soon(wait, server_id)
+            await api.clock.sleep(30)
+            async with anyio.create_task_group() as updates:
+                for server_id in range(20):
+                    updates.start_soon(update, server_id)
+            waits.cancel_scope.cancel()
+
+        assert len(updated) == 20
+        assert max(updated) <= 10
+
+
 class TestPace:
     def test_a_fresh_client_begins_with_a_small_burst(self):
         pace, on_wire = RateControl(100), 0
@@ -445,9 +530,9 @@ class TestPace:
         pace = RateControl(100)
         pace.begin(0.0, 0)
 
-        assert not pace.may_begin(0.9 * SILENCE, 10)
-        assert pace.changes_at(10) == SILENCE
-        assert pace.may_begin(SILENCE, 10)
+        assert not pace.may_begin(0.9 * SILENCE, FIRST_BURST)
+        assert pace.changes_at(FIRST_BURST) == SILENCE
+        assert pace.may_begin(SILENCE, FIRST_BURST)
 
     def test_answers_to_a_wire_that_is_not_full_let_nothing_grow(self):
         pace = RateControl(100)
@@ -455,7 +540,7 @@ class TestPace:
             pace.begin(float(second), 0)
             pace.answered(second + 0.5, 1)
 
-        assert not pace.may_begin(499.5 + SILENCE / 2, 10)
+        assert not pace.may_begin(499.5 + SILENCE / 2, FIRST_BURST)
 
     def test_nobody_begins_in_a_pause(self):
         pace = RateControl(100)
@@ -465,11 +550,19 @@ class TestPace:
         assert pace.changes_at(0) == 13.0
         assert pace.may_begin(13.0, 0)
 
-    def test_after_it_calls_are_spaced_by_what_was_taken_before(self):
+    @pytest.mark.parametrize("lost", [0, 10])
+    @pytest.mark.parametrize("late", [0, 3])
+    def test_after_it_calls_are_spaced_by_what_was_taken_before(self, lost, late):
         pace = RateControl(100)
-        for _ in range(10):
-            pace.answered(10.0, 1)
+
+        def note(numbers):
+            # An API counts a call whose response gets lost, too.
+            for number in numbers:
+                pace.lost(10.0, began=9.9) if number < lost else pace.answered(10.0, 1, began=9.9)
+
+        note(range(late, 10))
         pace.refused(10.1, 1.0, began=10.0)
+        note(range(late))
 
         begun, now = [], 11.1
         while now < 13.1:

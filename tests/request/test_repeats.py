@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from tests.helpers import detail
+from tests.helpers_api import AttemptsClock, StillClock, client_over
 from tests.rawserver import (
+    Hang,
     RawServer,
     certificates,
     cut,
@@ -40,7 +43,7 @@ class TestOnlyOnce:
         server.answer("POST", "/servers/", lost)
         server.answer("GET", "/servers/", json(500, {}))
 
-        async with client_of(server, timeout=0.5) as client:
+        async with client_over(server, StillClock(), timeout=0.5) as client:
             with pytest.raises(OutcomeUnknownError):
                 await make(client, "create")
 
@@ -55,7 +58,8 @@ class TestOnlyOnce:
                 await client.request("POST", "/anything/?secret=1", json={"a": 1})
 
         assert str(caught.value) == (
-            "POST /anything/: Server disconnected without sending a response.; it may have been executed"
+            f"POST /anything/: no response from 127.0.0.1:{server.port}: "
+            "Server disconnected without sending a response.; it may have been executed"
         )
         assert len(server.requests) == 1
 
@@ -88,7 +92,11 @@ class TestIdempotent:
         """R4: the lost one did it."""
         server.answer("DELETE", PATH, [lost, json(404, {"detail": "Not found."})])
 
-        async with client_of(server, attempt_timeout=0.1) as client:
+        clock = AttemptsClock()
+        client = client_over(server, clock, retry=QUICK, attempt_timeout=clock.ATTEMPT)
+        async with client, anyio.create_task_group() as group:
+            if isinstance(lost, Hang):
+                group.start_soon(clock.end_attempts_that_arrived, server, 1)
             await client.servers.delete(7)
 
         assert len(server.requests) == 2

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from tests.helpers import action, detail
-from tests.rawserver import drop, json
-from vpsorg_async import APIConnectionError, Client, NotFoundError, RetryPolicy
+from tests.rawserver import RawServer, drop, json
+from vpsorg_async import APIConnectionError, Client, NotFoundError, ResponseError, RetryPolicy, VPSError
 
 
 pytestmark = pytest.mark.anyio
@@ -71,3 +71,36 @@ async def test_a_deleted_server_is_a_204_to_a_request_by_hand_too(server):
     assert (response.status_code, response.content, response.headers["X-Request-ID"]) == (204, b"", "r-1")
     assert response.request.method == "DELETE"
     assert response.elapsed.total_seconds() > 0
+
+
+class TestRedirectsOfHTTPX:
+    """`client.http.follow_redirects = True` is the user's, for requests of their own."""
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    async def test_they_lead_no_call_of_the_library_elsewhere(self, server, status):
+        """R15: neither a GET nor a create leaves the API's origin."""
+        with RawServer() as other:
+            server.answer("GET", "/servers/7/", json(status, {}, {"Location": f"{other.base_url}/servers/7/"}))
+            server.answer("POST", "/servers/", json(status, {}, {"Location": f"{other.base_url}/servers/"}))
+            server.answer("POST", "/x/", json(status, {}, {"Location": f"{other.base_url}/x/"}))
+            async with client_of(server) as client:
+                client.http.follow_redirects = True
+                with pytest.raises(ResponseError, match="a redirect to"):
+                    await client.servers.get(7)
+                with pytest.raises(VPSError, match="a redirect to"):
+                    await client.servers.create(name="web", plan_id=1, os_id=5, location="us-west", timeout=1)
+                with pytest.raises(VPSError, match="a redirect to"):
+                    await client.request("POST", "/x/", json={})
+
+            assert other.connections_total == 0
+
+    @pytest.mark.parametrize("status", [302, 307])
+    async def test_they_never_turn_a_post_into_a_get(self, server, status):
+        """R14: within the origin neither."""
+        server.answer("POST", "/x/", json(status, {}, {"Location": f"{server.base_url}/y/"}))
+        async with client_of(server) as client:
+            client.http.follow_redirects = True
+            with pytest.raises(VPSError, match="a redirect to"):
+                await client.request("POST", "/x/", json={})
+
+        assert [request.path for request in server.requests] == ["/x/"]

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.helpers import action, detail
+from tests.helpers_api import AttemptsClock, client_over
 from tests.rawserver import (
     Bytes,
     Hang,
@@ -78,7 +79,11 @@ class TestGet:
         """R1: any trouble that passes is not the caller's."""
         server.answer("GET", PATH, [bad, bad, GOOD])
 
-        async with client_of(server, attempt_timeout=0.1 if isinstance(bad, Hang) else 5) as client:
+        clock = AttemptsClock()
+        client = client_over(server, clock, retry=QUICK, attempt_timeout=clock.ATTEMPT)
+        async with client, anyio.create_task_group() as group:
+            if isinstance(bad, Hang):
+                group.start_soon(clock.end_attempts_that_arrived, server, 2)
             found = await client.servers.get(7)
 
         assert found.to_dict() == detail()
@@ -101,7 +106,10 @@ class TestGet:
         stalls = hold(GOOD, server.gate())
         server.answer("GET", PATH, [stalls, GOOD])
 
-        async with client_of(server, attempt_timeout=0.1) as client:
+        clock = AttemptsClock()
+        client = client_over(server, clock, retry=QUICK, attempt_timeout=clock.ATTEMPT)
+        async with client, anyio.create_task_group() as group:
+            group.start_soon(clock.end_attempts_that_arrived, server, 1)
             assert (await client.servers.get(7)).id == 7
 
     async def test_a_response_that_drips_within_its_time_is_read(self, server):
@@ -133,7 +141,10 @@ class TestGet:
             with pytest.raises(APIConnectionError) as caught:
                 await client.servers.get(7)
 
-        assert str(caught.value) == "GET /servers/7/: Server disconnected without sending a response. (4 attempts)"
+        assert str(caught.value) == (
+            f"GET /servers/7/: no response from 127.0.0.1:{server.port}: "
+            "Server disconnected without sending a response. (4 attempts)"
+        )
         assert caught.value.sent
         assert len(server.requests) == 4
 
@@ -145,9 +156,10 @@ class TestGet:
         async with client_of(server, on_event=events.append) as client:
             await client.servers.get(7)
 
-        assert [(event.name, event.fields["reason"]) for event in events] == [
-            ("call.retry", "answered 500"),
+        assert [(event.name, event.fields["reason"]) for event in events[1:-1]] == [
+            ("call.attempt", "answered 500"),
             ("call.paused", "answered 429"),
+            ("call.attempt", "answered 429"),
         ]
 
 
@@ -175,7 +187,7 @@ class TestNotSent:
 
         assert not caught.value.sent
         assert str(caught.value).endswith("(4 attempts)")
-        assert [event.name for event in events] == ["call.retry"] * 3
+        assert [event.name for event in events[1:-1]] == ["call.attempt"] * 3
 
     @pytest.mark.parametrize("call", ["create", "reboot"])
     async def test_a_port_that_opens_in_the_meantime_is_reached(self, call):
@@ -198,7 +210,7 @@ class TestNotSent:
                 await make(client, "create")
 
         assert not caught.value.sent
-        assert len(events) == 3
+        assert [event.fields["number"] for event in events if event.name == "call.attempt"] == [2, 3, 4]
 
     @pytest.mark.parametrize("which", ["expired", "wrong_host", "unknown"])
     @pytest.mark.parametrize("call", ["get", "create"])
@@ -214,7 +226,7 @@ class TestNotSent:
             assert server.connections_total == 1
         assert not caught.value.sent
         assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
-        assert events == []
+        assert [event.fields.get("attempts") for event in events] == [None, 1]
 
     async def test_garbage_in_place_of_a_handshake_is_tried_again(self, server):
         """R2: a server that does not speak TLS."""
@@ -367,10 +379,10 @@ class TestFinal:
 
 
 class TestTime:
-    """Every one within a second of its time: `fail_after` is that second."""
+    """Every one soon after its time: ten seconds are more than a busy machine stops for, and less than an attempt."""
 
     async def ends(self, client, call, timeout, error=APITimeoutError):
-        with anyio.fail_after(timeout + 1), pytest.raises(error) as caught:
+        with anyio.fail_after(timeout + 10), pytest.raises(error) as caught:
             await make(client, call)
         assert type(caught.value) is error
         return caught.value
@@ -432,10 +444,13 @@ class TestTime:
         server.answer("GET", PATH, json(500, {}))
         pause = RetryPolicy(initial=1000, maximum=1000)
 
-        async with client_of(server, timeout=0.2, retry=pause) as client:
-            error = await self.ends(client, "get", 0.2)
+        async with client_of(server, timeout=1, retry=pause) as client:
+            error = await self.ends(client, "get", 1)
 
-        assert str(error) == "GET /servers/7/: no response within timeout=0.2 s (the last attempt: answered 500)"
+        assert str(error) == (
+            "GET /servers/7/: no response within timeout=1 s: pausing before it asks "
+            f"127.0.0.1:{server.port} again (the last attempt: answered 500)"
+        )
 
     async def test_it_passes_in_a_pause_that_others_were_told(self, server):
         """R16: the pause after a 429 is everybody's; the time is each call's own."""
@@ -445,7 +460,7 @@ class TestTime:
         async with client_of(server, timeout=60) as client, anyio.create_task_group() as group:
             group.start_soon(client.servers.get, 7)
             await server.arrived()
-            with anyio.fail_after(5), pytest.raises(APITimeoutError) as caught:
+            with anyio.fail_after(60), pytest.raises(APITimeoutError) as caught:
                 while True:
                     await client.servers.get(8, timeout=0.2)
             group.cancel_scope.cancel()
@@ -488,7 +503,7 @@ class TestIdleConnections:
             await make(client, call)
 
         assert [request.connection for request in server.requests] == [1, 1, 2]
-        assert events == []
+        assert "call.attempt" not in [event.name for event in events]
 
     @pytest.mark.parametrize("call", ["get", "create"])
     async def test_one_over_tls_that_the_server_closed(self, call):
@@ -502,7 +517,7 @@ class TestIdleConnections:
                 await make(client, call)
 
             assert [request.connection for request in server.requests] == [1, 2]
-        assert events == []
+        assert "call.attempt" not in [event.name for event in events]
 
     async def test_one_that_ended_with_its_response(self, server):
         """R18: a response that says `Connection: close`, or whose end is the connection's."""

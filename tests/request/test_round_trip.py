@@ -79,7 +79,9 @@ class TestErrors:
 
         assert type(caught.value) is kind
         assert caught.value.message == message
-        assert str(caught.value) == f"GET /servers/7/ was answered {status}: {message} (request id r-1)"
+        hint = "; it asks for a pause of 99 s" if status == 429 or status >= 500 else ""
+        hint = "; check the client's token: token=, or else VPS_API_TOKEN" if status == 401 else hint
+        assert str(caught.value) == f"GET /servers/7/ was answered {status}: {message}{hint} (request id r-1)"
         assert (caught.value.body, caught.value.request_id) == (body, "r-1")
 
     async def test_an_empty_body_is_the_status_in_words(self, server):

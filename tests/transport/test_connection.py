@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import threading
 
 import anyio
 import httpx
@@ -12,9 +13,11 @@ import pytest
 
 from tests.helpers import detail
 from tests.helpers_api import TOKEN, client_of
-from tests.rawserver import LoopThread, RawServer, certificates, drip, hang, json, raw
-from vpsorg_async import APIConnectionError, Client, OutcomeUnknownError
+from tests.rawserver import LoopThread, RawServer, ScriptedServer, certificates, drip, hang, json, raw
+from vpsorg_async import APIConnectionError, APIStatusError, Client, OutcomeUnknownError, ResponseError
 from vpsorg_async._transport import direct_stream
+from vpsorg_async._transport.pool import ConnectionPool
+from vpsorg_async._transport.types import RawRequest, nobody, origin_of
 
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +35,13 @@ def way(request, monkeypatch):
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "tls"])
-def server(request, way):
-    with RawServer(tls=certificates().valid if request.param else None) as running:
+def tls(request):
+    return request.param
+
+
+@pytest.fixture
+def server(tls, way):
+    with RawServer(tls=certificates().valid if tls else None) as running:
         running.answer("GET", "/servers/8/", json(200, detail(8)))
         yield running
 
@@ -100,7 +108,7 @@ class TestEnded:
 
         assert (first.id, second.id) == (7, 7)
         assert server.connections_total == 2
-        assert events == []
+        assert "call.attempt" not in [event.name for event in events]
 
 
 class GoodbyeServer(LoopThread):
@@ -207,7 +215,157 @@ class TestSending:
         assert [request.connection for request in server.requests] == [1, 1]
 
 
+class TestEarlyResponse:
+    @pytest.mark.parametrize("method", ["PUT", "POST"])
+    async def test_the_answer_to_a_request_that_is_not_read_is_seen(self, method, way, tls):
+        """R33: the server answers after the head, reads no more, and keeps the connection."""
+
+        async def refuse(peer):
+            await peer.reader.readuntil(b"\r\n\r\n")
+            peer.transport.pause_reading()
+            peer.write(json(413, {"detail": "Too large."}).data)
+            await asyncio.sleep(20)
+
+        with ScriptedServer(refuse, tls=certificates().valid if tls else None) as refusing:
+            async with client(refusing, timeout=10) as asking:
+                with pytest.raises(APIStatusError, match=r"was answered 413: Too large\.") as caught:
+                    await asking.request(method, "/x/", json={"x": "y" * 20_000_000})
+
+            assert refusing.connections_total == 1
+        assert caught.value.attempts == 1
+
+    async def test_its_connection_is_not_used_again(self, way, tls):
+        """R33: the rest of the request never came, so the next one would be read as that."""
+
+        async def answer(peer):
+            while True:
+                head = await peer.reader.readuntil(b"\r\n\r\n")
+                early = head.startswith(b"PUT")
+                if early:
+                    peer.transport.pause_reading()
+                peer.write(json(200, detail(7)).data)
+                if early:
+                    await peer.gone.wait()
+
+        with ScriptedServer(answer, tls=certificates().valid if tls else None) as answering:
+            async with client(answering, timeout=10) as asking:
+                response = await asking.request("PUT", "/x/", json={"x": "y" * 20_000_000})
+                found = await asking.servers.get(7)
+
+            assert answering.connections_total == 2
+        assert (response.status_code, found.id) == (200, 7)
+
+    async def test_one_that_comes_after_the_whole_request_keeps_the_connection(self, server):
+        """R33: a large body is no reason to open another."""
+        server.answer("PUT", "/x/", json(200, {}))
+
+        async with client(server) as asking:
+            for _ in range(2):
+                await asking.request("PUT", "/x/", json={"x": "y" * 5_000_000})
+
+        assert [request.connection for request in server.requests] == [1, 1]
+
+    async def test_a_cancel_while_it_is_sent_closes_the_connection(self, way, tls):
+        """P1: nobody goes on sending."""
+        stalled = threading.Event()
+
+        async def stall(peer):
+            await peer.reader.readuntil(b"\r\n\r\n")
+            peer.transport.pause_reading()
+            stalled.set()
+            await asyncio.sleep(20)
+
+        with ScriptedServer(stall, tls=certificates().valid if tls else None) as stalling:
+            asking = client(stalling, timeout=None, attempt_timeout=None)
+            async with asking, anyio.create_task_group() as group:
+                group.start_soon(lambda: asking.request("PUT", "/x/", json={"x": "y" * 20_000_000}))
+                assert await anyio.to_thread.run_sync(stalled.wait, 60)
+                group.cancel_scope.cancel()
+
+            assert stalling.connections_total == 1
+
+
+class TestExcess:
+    """Memory is bounded by what is read, so the server counts what it could send."""
+
+    @staticmethod
+    async def sent(begin, piece):
+        """Return how much of an endless answer left the server, and the error of the call."""
+        left = 0
+
+        async def flood(peer):
+            nonlocal left
+            writer = asyncio.StreamWriter(peer.transport, peer, peer.reader, asyncio.get_running_loop())
+            await peer.reader.readuntil(b"\r\n\r\n")
+            writer.write(begin)
+            while left < 64 * 1024 * 1024 and not peer.transport.is_closing():
+                writer.write(piece)
+                left += len(piece)
+                await writer.drain()
+
+        with ScriptedServer(flood) as flooding:
+            async with client(flooding) as asking:
+                with pytest.raises(ResponseError) as caught:
+                    await asking.servers.get(7)
+        return left, str(caught.value)
+
+    @pytest.mark.parametrize("piece", [b"a" * 65536, b"\r\nX-A: b"], ids=["one without end", "many"])
+    async def test_trailers_without_end(self, way, piece):
+        """R32: 64 MiB behind the last piece of the body."""
+        left, error = await self.sent(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-T: ", piece
+        )
+
+        assert error == "GET /servers/7/: the response's trailers are larger than 100 KiB"
+        assert left < 32 * 1024 * 1024
+
+    async def test_interim_answers_without_end(self, way):
+        """R32: a thousand and more of them."""
+        left, error = await self.sent(b"", b"HTTP/1.1 102 Processing\r\n\r\n")
+
+        assert error == "GET /servers/7/: there are more than 100 interim responses before the response"
+        assert left < 32 * 1024 * 1024
+
+    @pytest.mark.parametrize("piece", [b"a" * 1000, b"\r\nX-A: " + b"a" * 1000], ids=["one header", "many"])
+    async def test_a_head_without_end(self, way, piece):
+        """R32: a header of more than 1 MiB, in pieces."""
+        left, error = await self.sent(b"HTTP/1.1 200 OK\r\nX-T: ", piece)
+
+        assert error == "GET /servers/7/: the response's headers are larger than 64 KiB"
+        assert left < 32 * 1024 * 1024
+
+    async def test_a_few_interim_answers_are_none(self, server):
+        """R32: a server that takes its time says so now and then."""
+        server.answer("GET", "/servers/7/", raw(b"HTTP/1.1 102 Processing\r\n\r\n" * 90 + GOOD, close=False))
+
+        async with client(server) as asking:
+            assert (await asking.servers.get(7)).id == 7
+
+
 class TestCancelling:
+    async def test_a_cancel_before_the_first_byte_sends_none(self, server):
+        """P1: it is noticed when the connection is there, and not only behind the sending, which never waits."""
+        phases = []
+        raw_request = RawRequest(
+            "GET",
+            httpx.URL(f"{server.base_url}/servers/8/"),
+            origin_of(httpx.URL(server.base_url)),
+            [(b"Host", b"127.0.0.1")],
+            httpx.ByteStream(b""),
+            {},
+        )
+        pool = ConnectionPool(lambda: certificates().trust)
+        try:
+            await pool.round_trip(raw_request, nobody)
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await pool.round_trip(raw_request, phases.append)
+        finally:
+            await pool.aclose()
+        await server.until(lambda: server.connections_open == 0)
+
+        assert (phases, len(server.requests)) == ([], 1)
+
     async def test_a_cancelled_call_s_answer_goes_to_nobody(self, server):
         """P1: its connection is closed."""
         server.answer("GET", "/servers/7/", hang())
@@ -244,7 +402,7 @@ class TestCancelling:
                     calls.start_soon(asking.servers.get, 7)
                     await hello.wait()
                     calls.cancel_scope.cancel()
-                with anyio.fail_after(5):
+                with anyio.fail_after(20):
                     await ended.wait()
             tasks.cancel_scope.cancel()
 

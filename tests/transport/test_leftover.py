@@ -12,8 +12,8 @@ from tests.proxyserver import ProxyServer
 from tests.rawserver import RawServer, certificates, json, raw
 from vpsorg_async import Client
 from vpsorg_async._transport import leftover
+from vpsorg_async._transport.httpx_connection import HTTPXConnection
 from vpsorg_async._transport.leftover import has_leftover, missing_names
-from vpsorg_async._transport.proxy_connection import ProxyConnection
 from vpsorg_async._transport.types import RawRequest, nobody, origin_of
 
 
@@ -47,7 +47,7 @@ def client_of(server, proxy):
 
 async def test_no_private_name_of_httpx_or_httpcore_has_moved(server, proxy):
     """Where this fails, the missing names are to be found anew in httpcore's proxies and its HTTP/1.1 connection."""
-    connection = ProxyConnection(certificates().trust, httpx.Proxy(proxy.url))
+    connection = HTTPXConnection(certificates().trust, httpx.Proxy(proxy.url))
     url = httpx.URL(f"{server.base_url}/servers/8/")
     request = RawRequest("GET", url, origin_of(url), [(b"Host", url.netloc)], httpx.ByteStream(b""), {})
 
@@ -64,6 +64,7 @@ async def test_no_private_name_of_httpx_or_httpcore_has_moved(server, proxy):
         (None, ["_pool.connections"]),
         ([types.SimpleNamespace(_connection=None)], ["_connection or _h11_state"]),
         ([types.SimpleNamespace(_h11_state=types.SimpleNamespace())], ["_h11_state.trailing_data"]),
+        ([types.SimpleNamespace(_h11_state=types.SimpleNamespace(trailing_data=(b"", False)))], ["_network_stream"]),
     ],
 )
 async def test_one_that_is_missing_is_named_and_nothing_is_taken_for_clean(held, missing):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 
 import h11
@@ -202,14 +203,21 @@ class TestInterrupt:
 
 
 class TestLimits:
-    @pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2000])
-    def test_a_head_without_end(self, interim):
+    @pytest.mark.parametrize(
+        ("first", "more"),
+        [
+            (OK, b"X-A: %b\r\n" % (b"y" * 1000)),
+            (b"", b"HTTP/1.1 103 Early Hints\r\nLink: %b\r\n\r\n" % (b"y" * 2000)),
+        ],
+        ids=["of the response", "of interim ones"],
+    )
+    def test_a_head_without_end(self, first, more):
         parser = ResponseParser("GET")
-        parser.feed(interim or OK)
+        parser.feed(first + more)
 
         with pytest.raises(httpx.RemoteProtocolError, match="head is larger than 100 KiB") as caught:
             for _ in range(MAX_HEAD // 1000 + 2):
-                parser.feed(interim[:28] * 40 if interim else b"X-A: %b\r\n" % (b"y" * 1000))
+                parser.feed(more)
 
         assert caught.value.error_status_hint == 431
 
@@ -329,3 +337,62 @@ class TestBesideH11:
     def test_no_bytes_make_it_fail_otherwise(self, data):
         with contextlib.suppress(httpx.RemoteProtocolError):
             assert read(b"HTTP/1.1 " + data).status >= 200
+
+
+class TestRepeatedLength:
+    LINES = (b"Content-Length: %b", b"content-length:%b ", b"X-A: content-length: 7")
+    HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\ncontent-length: 2\t\r\n\r\n"
+
+    @given(
+        st.integers(0, 300),
+        st.lists(
+            st.sampled_from([b"Content-Length: %b", b"content-length:%b ", b"X-A: content-length: 7"]), max_size=6
+        ),
+        st.lists(st.integers(1, 40), min_size=1, max_size=8),
+        st.booleans(),
+    )
+    def test_equal_ones_are_read_as_h11_reads_them(self, size, lines, cuts, interim):
+        """R21: in whatever pieces the head comes."""
+        number = b"%d" % size
+        headers = [line % number if b"%b" in line else line for line in lines]
+        first = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" if interim else b""
+        message = first + b"\r\n".join([b"HTTP/1.1 200 OK", b"Content-Length: " + number, *headers, b"", b"x" * size])
+        parser, start = ResponseParser("GET"), 0
+        for cut in itertools.cycle(cuts):
+            parser.feed(message[start : start + cut])
+            start += cut
+            if parser.done:
+                break
+        response = parser.finish()
+
+        assert (response.body, response.trouble, response.reusable) == (b"x" * size, None, True)
+        assert [name for name, _ in response.headers].count(b"X-A") == headers.count(b"X-A: content-length: 7")
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            b"Content-Length: 2\r\nContent-Length: 3",
+            b"Content-Length: 2, 3",
+            b"Content-Length: 2,",
+            b"Content-Length: 2\r\nContent-Length: 02",
+            b"Content-Length: 2\r\nContent-Length: 2\r\n 0",
+            b"Content-Length: 2\r\nContent-Length : 3\r\nContent-Length: 2",
+            b"Content-Length: 2\r\nContent-Length: 2\r\nTransfer-Encoding: chunked",
+            b"Content-Length: 2 2\r\nContent-Length: 2 2",
+        ],
+    )
+    def test_what_could_be_read_in_two_ways_is_not(self, lines):
+        """R12: two readers would see two responses."""
+        parser = ResponseParser("GET")
+
+        with pytest.raises(httpx.RemoteProtocolError):
+            parser.feed(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n{}0" % lines)
+
+    @pytest.mark.parametrize("end", range(17, len(HEAD)))
+    def test_a_head_that_breaks_off_is_none(self, end):
+        """R12: however much of it has come."""
+        parser = ResponseParser("GET")
+        parser.feed(self.HEAD[:end])
+
+        with pytest.raises(httpx.RemoteProtocolError, match="within the response's head"):
+            parser.finish()

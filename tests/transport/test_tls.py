@@ -8,9 +8,14 @@ import ssl
 import threading
 
 import anyio
+import httpx
 import pytest
 import trustme
 
+from tests.helpers import detail
+from tests.proxyserver import ProxyServer
+from tests.rawserver import RawServer, ScriptedServer, json
+from vpsorg_async import APIConnectionError, Client, OutcomeUnknownError, RetryPolicy, VPSError
 from vpsorg_async._transport.direct_stream import stream_over
 from vpsorg_async._transport.tls import TLSStream
 
@@ -85,12 +90,12 @@ async def connected(handle, *, host="127.0.0.1", server=None, trust=None):
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, serve)
-        socket = stream_over(await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port)))
+        stream = stream_over(await anyio.connect_tcp("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port)))
         try:
-            socket.open()
-            yield await TLSStream.open(socket, host, trust or trusting())
+            stream.open()
+            yield await TLSStream.open(stream, host, trust or trusting())
         finally:
-            await socket.aclose()
+            await stream.aclose()
             group.cancel_scope.cancel()
 
 
@@ -233,3 +238,136 @@ async def test_a_context_of_another_kind_does_not_hold_up_the_loop():
         assert await everything(stream, 65_536) == b"hello"
     assert threads != []
     assert threading.current_thread() not in threads
+
+
+class TestClientCertificate:
+    """The server asks for a certificate that this client does not have."""
+
+    @pytest.fixture(params=[True, False], ids=["own", "replaced"])
+    def way(self, request, monkeypatch):
+        """Each test runs by our own connection, and by httpx's, as where a tracer has replaced a part of it."""
+        if not request.param:
+            original = httpx.AsyncHTTPTransport.handle_async_request
+
+            async def traced(self, request):
+                return await original(self, request)
+
+            monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", traced)
+
+    @staticmethod
+    async def error_of(server, **options):
+        context = ssl.create_default_context()
+        authority().configure_trust(context)
+        options = {"ssl_context": context, "timeout": 3, "retry": RetryPolicy(initial=0.01), **options}
+        async with Client("vps_test", base_url=server.base_url, **options) as client:
+            with pytest.raises(VPSError) as caught:
+                await client.servers.create(name="a", plan_id=1, os_id=1, location="x")
+        return caught.value
+
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+    async def test_a_server_that_asks_for_one_has_executed_nothing(self, version, way):
+        """R22: with TLS 1.3 it says so after our handshake, and after we have sent."""
+        context = server_of("127.0.0.1")
+        context.verify_mode, context.maximum_version = ssl.CERT_REQUIRED, version
+        authority().configure_trust(context)
+
+        with ScriptedServer(functools.partial(speaking, context), tls=None) as server:
+            server.base_url = server.base_url.replace("http", "https")
+            error = await self.error_of(server)
+
+            assert server.connections_total == 1
+        assert type(error) is APIConnectionError
+        assert error.sent is False
+        assert str(error).startswith(
+            f"POST /servers/: 127.0.0.1:{server.port} refused the client certificate, or asks for one"
+        )
+
+    async def test_one_that_the_server_does_not_know(self, way):
+        """R22: unknown authority."""
+        context = server_of("127.0.0.1")
+        context.verify_mode = ssl.CERT_REQUIRED
+        authority().configure_trust(context)
+        mine = ssl.create_default_context()
+        authority().configure_trust(mine)
+        trustme.CA().issue_cert("me@example").configure_cert(mine)
+
+        with ScriptedServer(functools.partial(speaking, context)) as server:
+            server.base_url = server.base_url.replace("http", "https")
+            error = await self.error_of(server, ssl_context=mine)
+
+        assert error.sent is False
+        assert str(error).endswith("certificate refused: unknown ca")
+
+    async def test_another_alert_after_sending_leaves_doubt(self, way):
+        """R22: a record that arrived broken says nothing of what was read before it."""
+        context = server_of("127.0.0.1")
+        with ScriptedServer(functools.partial(speaking, context, breaks=True)) as server:
+            server.base_url = server.base_url.replace("http", "https")
+            error = await self.error_of(server)
+
+        assert type(error) is OutcomeUnknownError
+
+
+async def speaking(context, peer, *, breaks=False):
+    """Shake hands and read, sending what the session says; with *breaks*, flip a bit of what comes after that."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = context.wrap_bio(incoming, outgoing, server_side=True)
+    step = session.do_handshake
+    while True:
+        try:
+            step()
+            step = functools.partial(session.read, 1)
+        except ssl.SSLWantReadError:
+            peer.write(outgoing.read())
+            data = bytearray(await peer.reader.read(65_536))
+            if not data:
+                return
+            if breaks and step != session.do_handshake:
+                data[-1] ^= 1
+            incoming.write(data)
+        except ssl.SSLError:
+            peer.write(outgoing.read())
+            await peer.gone.wait()
+            return
+
+
+class TestLastDot:
+    @pytest.mark.parametrize("way", ["own", "replaced", "proxy"])
+    async def test_the_name_is_verified_and_asked_for_without_it(self, way, monkeypatch):
+        """R28: a complete name ends in a dot, a certificate's never does."""
+        asked = []
+        context = server_of("localhost")
+        context.sni_callback = lambda _socket, name, _context: asked.append(name)
+        if way == "replaced":
+            original = httpx.AsyncHTTPTransport.handle_async_request
+
+            async def traced(self, request):
+                return await original(self, request)
+
+            monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", traced)
+        with RawServer(tls=context) as server, ProxyServer() as proxy:
+            server.answer("GET", "/servers/7/", json(200, detail(7)))
+            async with Client(
+                "vps_live_0123456789",
+                base_url=f"https://localhost.:{server.port}/api/v1",
+                ssl_context=trusting(),
+                proxy=proxy.url if way == "proxy" else None,
+                retry=RetryPolicy.none(),
+            ) as client:
+                found = await client.servers.get(7)
+
+        assert (found.id, asked) == (7, ["localhost"])
+        assert server.requests[0].headers["host"] == f"localhost.:{server.port}"
+        assert server.requests[0].headers["authorization"] == "Bearer vps_live_0123456789"
+
+    async def test_a_certificate_for_another_name_is_refused_as_ever(self):
+        """R28: the name is checked."""
+        with RawServer(tls=server_of("elsewhere.example")) as server:
+            async with Client(
+                "vps_test",
+                base_url=f"https://localhost.:{server.port}/api/v1",
+                ssl_context=trusting(),
+                retry=RetryPolicy.none(),
+            ) as client:
+                with pytest.raises(APIConnectionError, match="certificate does not verify"):
+                    await client.servers.get(7)

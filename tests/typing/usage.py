@@ -5,13 +5,17 @@ from __future__ import annotations
 import ssl
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, assert_type
 
 import httpx
 
+from starlette.applications import Starlette
+from starlette.requests import Request
+
 from vpsorg_async import (
     NOT_GIVEN,
+    Account,
     Action,
     APIConnectionError,
     APIStatusError,
@@ -20,6 +24,8 @@ from vpsorg_async import (
     Fleet,
     FleetReport,
     FleetRun,
+    Location,
+    NotFoundError,
     OperatingSystem,
     Outcome,
     OutcomeUnknownError,
@@ -38,6 +44,10 @@ from vpsorg_async import (
     WaitError,
     WaitTimeoutError,
 )
+from vpsorg_async.durable import DurableFleets, DurableRun
+from vpsorg_async.integrations.fastapi import ChangeEvents, ClientDep, change_events, error_handlers, lifespan
+from vpsorg_async.sandbox import Sandbox
+from vpsorg_async.sandbox.faults import Fault
 
 
 def plain_token() -> str:
@@ -55,6 +65,10 @@ def told(event: Event) -> None:
 
 async def changed(server: Server) -> None:
     assert_type(server.status, ServerStatus | str)
+
+
+def has_address(server: Server) -> bool:
+    return server.ip_address is not None
 
 
 async def configure() -> None:
@@ -107,6 +121,23 @@ async def call(client: Client) -> None:
     await servers.delete(7)
 
 
+async def choose(client: Client) -> None:
+    assert_type(await client.plans.list(location="us-west"), list[Plan])
+    assert_type(await client.plans.get(1, timeout=5), Plan)
+    assert_type(await client.plans.get_by_name("standard"), Plan | None)
+    assert_type(await client.locations.list(), list[Location])
+    assert_type(await client.locations.get_by_name("us-west"), Location | None)
+    assert_type(await client.operating_systems.list(), list[OperatingSystem])
+    system = await client.operating_systems.get_by_name("Debian 13")
+    assert_type(system, OperatingSystem | None)
+    assert system is not None
+    assert_type(system.versions, tuple[OperatingSystem, ...] | None)
+    account = await client.account.me()
+    assert_type(account, Account)
+    assert_type(account.created_at, date | None)
+    assert_type(account.token.permissions, tuple[str, ...])
+
+
 async def wait(client: Client, server: Server) -> None:
     servers = client.servers
     assert_type(await servers.wait_until(7, status="active"), Server)
@@ -119,12 +150,27 @@ async def wait(client: Client, server: Server) -> None:
             fail_on=(),
             on_change=changed,
             detail=False,
+            when=has_address,
+            steady=5,
         ),
         Server,
     )
-    await servers.wait_until_deleted(7, timeout=1)
+    assert_type(await servers.wait_until_reachable(7, port=22, timeout=None, poll=PollPolicy()), Server)
+    assert_type(await server.wait_until_reachable(port=443), Server)
+    await servers.wait_until_deleted(7, timeout=1, poll=PollPolicy(minimum=0.5))
     action = await server.reboot()
+    assert_type(action.name, str)
+    assert_type(action.to_dict(), dict[str, Any])
+    assert_type(Action.from_dict({}), Action)
+    assert_type(servers.bind(action), Action)
+    assert_type(servers.bind(server), Server)
     assert_type(await action.wait(timeout=None), Server)
+    assert_type(
+        await action.wait(
+            60, poll=PollPolicy(), on_change=changed, detail=False, when=lambda seen: bool(seen.plan), steady=1.5
+        ),
+        Server,
+    )
 
 
 async def use_a_server(server: Server) -> None:
@@ -134,21 +180,26 @@ async def use_a_server(server: Server) -> None:
     assert_type(await server.replace(name="a", hostname="h", backups_enabled=False), Server)
     assert_type(await server.update(name="a"), Server)
     assert_type(await server.wait_until(status="active", fail_on="suspended", on_change=print), Server)
-    await server.wait_until_deleted()
+    assert_type(await server.wait_until(status="active", when=has_address, steady=5), Server)
+    await server.wait_until_deleted(poll=PollPolicy())
     await server.delete()
 
 
 async def ended(outcome: Outcome) -> None:
     assert_type(outcome.index, int)
     assert_type(outcome.item, Server | int | str | ServerSpec)
-    assert_type(outcome.state, Literal["succeeded", "failed", "unknown", "skipped"])
+    assert_type(outcome.state, Literal["succeeded", "failed", "pending", "unknown", "skipped"])
     assert_type(outcome.server, Server | None)
     assert_type(outcome.value, Any)
     assert_type(outcome.error, Exception | None)
+    assert_type(outcome.accepted, bool)
+    assert_type(outcome.began_at, datetime | None)
+    assert_type(outcome.ended_at, datetime | None)
 
 
 def moved(progress: Progress) -> None:
     assert_type(progress.total - progress.begun, int)
+    assert_type(progress.pending, int)
 
 
 async def act_on_many(client: Client, server: Server) -> None:
@@ -160,7 +211,10 @@ async def act_on_many(client: Client, server: Server) -> None:
     assert_type(run, FleetRun)
     assert_type(run.report, FleetReport)
     assert_type(await run, FleetReport)
-    assert_type(await fleet.stop(wait=False, tolerate=3), FleetReport)
+    assert_type(await run.run(), FleetReport)
+    assert_type(await fleet.stop(wait=False, tolerate=3, if_needed=True), FleetReport)
+    assert_type(await fleet.stop(stop_on=(), poll=PollPolicy()), FleetReport)
+    assert_type(await fleet.stop(stop_on=[NotFoundError]), FleetReport)
     assert_type(await fleet.reboot(on_outcome=print), FleetReport)
     assert_type(await fleet.delete(tolerate=None), FleetReport)
     assert_type(await fleet.update(hostname=None, at_once=1), FleetReport)
@@ -174,7 +228,11 @@ async def act_on_many(client: Client, server: Server) -> None:
             assert_type(outcome, Outcome)
     report = run.report
     assert_type(report.outcomes, tuple[Outcome, ...])
-    assert_type(report.succeeded + report.failed + report.unknown + report.skipped, tuple[Outcome, ...])
+    assert_type(report.action, str)
+    assert_type(report.succeeded + report.failed + report.pending, tuple[Outcome, ...])
+    assert_type(report.unknown + report.skipped, tuple[Outcome, ...])
+    assert_type(report[0], Outcome)
+    assert_type(report[1:], tuple[Outcome, ...])
     assert_type(report.stopped_by, Exception | None)
     assert_type(len(report), int)
     assert_type([outcome.state == "failed" for outcome in report], list[bool])
@@ -183,10 +241,54 @@ async def act_on_many(client: Client, server: Server) -> None:
 
 async def watch(client: Client, server: Server) -> None:
     async for change in client.servers.watch():
-        assert_type(change, ServerChange)
-        assert_type(change.before, Server | None)
-        assert_type(change.after, Server | None)
-    client.servers.watch([server, 7, "8"], interval=1)
+        seen: ServerChange = change
+        assert_type(seen.before, Server | None)
+        assert_type(seen.after, Server | None)
+        assert_type(seen.server, Server)
+        assert_type(seen.fields, frozenset[str])
+        if change.kind == "changed":
+            assert_type(change.before.name + change.after.name, str)
+        elif change.kind == "gone":
+            assert_type(change.before, Server)
+        match change.kind:
+            case "appeared":
+                assert_type(change.after, Server)
+        if change.after is None:
+            assert_type(change.before, Server)
+        match change:
+            case ServerChange(before=Server() as before, after=Server()):
+                assert_type(before.name, str)
+    watch = client.servers.watch([server, 7, "8"], interval=1, failures=None)
+    assert_type(watch.synced, bool)
+    ServerChange(None, server)
+
+
+async def watch_as_the_readme_does(client: Client) -> None:
+    async for change in client.servers.watch():
+        if change.kind == "changed" and change.before.status != change.after.status:
+            assert_type(change.before.name, str)
+        change.before.name  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]  # noqa: B018 - it may have appeared
+
+
+async def outlive_the_process(client: Client) -> None:
+    async with DurableFleets(client, store="sqlite:///fleets.db", worker="a") as fleets:
+        run = await fleets.start("nightly", [7, "8"], at_once=5, wait=True)
+        assert_type(run, DurableRun)
+        assert_type(await run, FleetReport)
+        async for outcome in run:
+            assert_type(outcome, Outcome)
+        assert_type(await run.snapshot(), FleetReport)
+        assert_type(await fleets.list(), list[DurableRun])
+        assert_type(await fleets.attach("nightly"), DurableRun)
+
+
+async def practise() -> None:
+    sandbox = Sandbox(servers=3, latency=(0.1, 0.2))
+    assert_type(sandbox.client(), Client)
+    assert_type(sandbox.client(token="other", timeout=None, retry=RetryPolicy.none(), on_event=told), Client)
+    sandbox.client(proxy="http://proxy")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    with sandbox.faults.inject(Fault.drop(after_commit=True, method="POST"), Fault.delay(5, every=3)):
+        Fault.delay(5, evry=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 def read(server: Server, action: Action) -> None:
@@ -212,7 +314,7 @@ def handle(error: Exception) -> None:
         assert_type(error.candidates, tuple[Server, ...])
         assert_type(error.request_summary, str | None)
     if isinstance(error, APIConnectionError):
-        assert_type(error.sent, bool)
+        assert_type(error.sent, bool | None)
     if isinstance(error, APIStatusError):
         assert_type(error.status_code, int)
         assert_type(error.fields, dict[str, list[str]])
@@ -222,29 +324,43 @@ def handle(error: Exception) -> None:
 
 
 async def must_not_pass(client: Client, server: Server) -> None:
-    Client(7)  # type: ignore[arg-type]
-    Client("token", "https://x")  # type: ignore[call-arg]
-    Client("token", max_connections="1")  # type: ignore[arg-type]
-    Client("token", retry=3)  # type: ignore[arg-type]
-    client.with_options(timeout="1")  # type: ignore[arg-type]
-    client.servers.list(status="actve")  # type: ignore[arg-type]
-    await client.servers.wait_until(7, status="actve")  # type: ignore[arg-type]
-    await client.servers.wait_until(7)  # type: ignore[call-arg]
-    await client.servers.get(1.5)  # type: ignore[arg-type]
-    await client.servers.get(None)  # type: ignore[arg-type]
-    await client.servers.create(name="a")  # type: ignore[call-arg]
-    await client.servers.replace(7, name="a")  # type: ignore[call-arg]
-    await client.servers.update(7, name=None)  # type: ignore[arg-type]
-    await server.update("a")  # type: ignore[call-arg]
-    server.name = "b"  # type: ignore[misc]
-    client.fleet(client.servers.list())  # type: ignore[arg-type]
-    client.fleet(server)  # type: ignore[arg-type]
-    client.fleet([7]).start(atonce=5)  # type: ignore[call-arg]
-    client.fleet([7]).start(at_once="5")  # type: ignore[arg-type]
-    client.fleet([7]).update(name=None)  # type: ignore[arg-type]
-    client.fleet([7]).wait_until(status="actve")  # type: ignore[arg-type]
-    client.fleet.create([7])  # type: ignore[list-item]
-    ServerSpec("a", 1, 5, "us-west")  # type: ignore[call-arg]
-    client.servers.watch(interval="1")  # type: ignore[arg-type]
-    RetryPolicy(3)  # type: ignore[call-arg]
-    (await client.servers.start(7)).ip_address  # type: ignore[attr-defined]  # noqa: B018 - what an action lacks
+    Client(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Client("token", "https://x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Client("token", max_connections="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Client("token", retry=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.with_options(timeout="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.servers.list(status="actve")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.servers.wait_until(7, status="actve")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.servers.wait_until(7)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await client.servers.get(1.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.servers.get(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.servers.create(name="a")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await client.servers.replace(7, name="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await client.servers.update(7, name=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await server.update("a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    server.name = "b"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    client.fleet(client.servers.list())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.fleet(server)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.fleet([7]).start(atonce=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.fleet([7]).start(at_once="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.fleet([7]).start(stop_on="401")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.fleet([7]).reboot(if_needed=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.fleet([7]).update(name=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.fleet([7]).wait_until(status="actve")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.fleet.create([7])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    ServerSpec("a", 1, 5, "us-west")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.servers.watch(interval="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    RetryPolicy(3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    (await client.servers.start(7)).ip_address  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # noqa: B018 - what an action lacks
+
+
+def web(app: Starlette, request: Request, client: Client) -> None:
+    app.router.lifespan_context = lifespan("token", timeout=20, on_event=None)
+    error_handlers(app)
+    assert_type(change_events(request, client.servers.watch()), ChangeEvents)
+    lifespan(tokn="token")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    lifespan(timeout="20")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def route(client: ClientDep) -> None:
+    assert_type(await client.servers.get(7), Server)

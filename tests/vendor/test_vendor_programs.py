@@ -1,6 +1,6 @@
 """The two programs that the vendor publishes, unchanged and as processes of their own, against a served sandbox.
 
-`pip install -e '.[vendor]'`, then `pytest tests/vendor`.
+`pip install -e . --group vendor`, then `pytest tests/vendor`.
 """
 
 from __future__ import annotations

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from tests.sandbox.conftest import SPEC
+from vpsorg_async import NotFoundError
 
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +46,24 @@ class TestRouting:
         for path in (*(f"/servers/{server_id}/" for server_id in ids), "/servers/12345", "/", "/domains/"):
             answer = await api.get(path)
             assert (path, answer.status_code, answer.json()) == (path, 404, {"detail": "Not found."})
+
+    @pytest.mark.parametrize(("method", "path"), [("GET", "/servers/"), ("POST", "/v1/servers/"), ("GET", "/")])
+    async def test_a_path_without_the_base_path_is_told_so(self, api, method, path):
+        """X8: a program whose base URL lacks it learns what to mend."""
+        answer = await api.request(method, str(api.base_url.copy_with(path=path)))
+
+        assert answer.status_code == 404
+        assert answer.json() == {
+            "detail": "Not found. Every path of the API begins with /api/v1: is it missing from the base URL?"
+        }
+
+    async def test_the_client_s_error_says_so_too(self, sandbox):
+        """X8: with the base URL that was given."""
+        async with sandbox.client(base_url="http://localhost") as client:
+            with pytest.raises(NotFoundError) as caught:
+                await client.servers.list()
+
+        assert str(caught.value).count("/api/v1") == 2
 
 
 class TestTokens:
@@ -92,7 +113,7 @@ class TestTokens:
 
 class TestCalls:
     async def test_what_was_asked_is_recorded(self, api, sandbox):
-        """Refusals are recorded too; headers are not."""
+        """Refusals are recorded too."""
         sandbox.advance(5)
         await api.get("/servers/", params={"status": "active"})
         await api.patch("/servers/12345/", json={"name": "a b"})
@@ -103,3 +124,18 @@ class TestCalls:
             ("GET", "/servers/", {"status": "active"}, None, 200, 5.0),
             ("PATCH", "/servers/12345/", {}, {"name": "a b"}, 400, 5.0),
         ]
+
+    async def test_headers_are_recorded_without_those_that_are_secret(self, api, sandbox):
+        """X8: their names are found in upper and lower case; a repr shows none of them."""
+        secret = {"Proxy-Authorization": "Basic c2VjcmV0", "Cookie": "session=c2VjcmV0"}
+        await api.get("/servers/", headers={"X-Trace": "abc", **secret})
+        await api.get("/servers/", headers={"X-Trace": "def", "Authorization": "Bearer vps_wrong"})
+
+        first, second = sandbox.calls
+
+        assert (first.headers["x-trace"], second.headers["X-Trace"]) == ("abc", "def")
+        assert first.headers["User-Agent"].startswith("python-httpx/")
+        assert not {*first.headers, *second.headers} & {"authorization", "proxy-authorization", "cookie"}
+        assert "vps_" not in str([*first.headers.values(), *second.headers.values()])
+        assert "abc" not in repr(first)
+        assert pickle.loads(pickle.dumps(first)) == first

@@ -13,7 +13,7 @@ from vpsorg_async.sandbox.faults import Fault
 
 pytestmark = pytest.mark.anyio
 
-AS_VPS_MCP = {"Accept": "application/json"}  # beside httpx's own User-Agent
+AS_VPS_MCP = {"Accept": "application/json", "Content-Type": "application/json"}  # beside httpx's own User-Agent
 AS_VPS = {"User-Agent": "python-requests/2.32.3"}
 ITEM = {
     "uuid": FIRST,
@@ -53,7 +53,8 @@ NESTED = {
 async def one_of_each(api):
     """Return the first plan, location and system version of the catalogues."""
     plans, locations, systems = [
-        (await api.get(f"/{name}/")).json()["results"] for name in ("plans", "locations", "operating-systems")
+        (await api.get(f"/{name}/", headers=AS_VPS_MCP)).json()["results"]
+        for name in ("plans", "locations", "operating-systems")
     ]
     return plans[0], locations[0], systems[0]["versions"][0]
 
@@ -145,7 +146,7 @@ class TestOneServer:
 
     async def test_a_resize_gives_it_another_plan(self, api, sandbox):
         """The plan changes at once; it is refused during a command, and for an unknown plan."""
-        plan = (await api.get("/plans/")).json()["results"][1]
+        plan = (await api.get("/plans/", headers=AS_VPS_MCP)).json()["results"][1]
 
         answer = await api.post(f"/servers/{FIRST}/resize/", json={"plan": plan["uuid"]})
         wrong = await api.post(f"/servers/{FIRST}/resize/", json={"plan": FIRST})
@@ -247,14 +248,27 @@ class TestCreates:
 
 class TestCatalogues:
     async def test_plans_are_known_by_both_keys(self, api):
-        """Each plan has the documented id and the UUID that `vps-mcp` reads."""
-        answer = (await api.get("/plans/")).json()
+        """`vps-mcp` gets each plan with the documented id and the UUID that it reads."""
+        answer = (await api.get("/plans/", headers=AS_VPS_MCP)).json()
         first = answer["results"][0]
 
         documented = DETAIL["plan"]
-        assert answer["count"] == len(answer["results"]) == 4
+        assert answer["count"] == len(answer["results"]) == 5
         assert {name: value for name, value in first.items() if name != "uuid"} == documented | PLAN
         assert (await api.get(f"/servers/{FIRST}/")).json()["plan"]["uuid"] == first["uuid"]
+        assert (await api.get(f"/plans/{first['uuid']}/")).json() == first
+
+    @pytest.mark.parametrize("headers", [{}, {"Accept": "application/json"}, {"User-Agent": "app/1.0", **AS_VPS_MCP}])
+    async def test_another_program_gets_the_documented_plans(self, api, headers):
+        """Of what `vps-mcp` reads there is nothing."""
+        plans = (await api.get("/plans/", headers=headers)).json()["results"]
+
+        assert {"uuid", "ram", "monthly_price"}.isdisjoint({name for plan in plans for name in plan})
+
+    async def test_one_that_says_it_is_vps_mcp_gets_its_dialect(self, api):
+        answer = await api.get("/plans/", headers={"User-Agent": "vps-mcp/0.1.0"})
+
+        assert answer.json()["results"][0]["ram"] == 4
 
     async def test_locations_are_known_by_both_keys(self, api):
         answer = (await api.get("/locations/")).json()
@@ -290,7 +304,7 @@ class TestCatalogues:
         """They need a token."""
         second = (await api.get("/plans/", params={"page": 2, "page_size": 3})).json()
 
-        assert ([plan["id"] for plan in second["results"]], second["next"]) == ([4], None)
+        assert ([plan["id"] for plan in second["results"]], second["next"]) == ([4, 5], None)
         assert second["previous"].endswith("/plans/?page_size=3")
         assert (await api.get("/plans/", headers={"Authorization": ""})).status_code == 401
         assert (await api.post("/plans/", json={})).status_code == 405
@@ -336,7 +350,9 @@ class TestWhoIsAsking:
 
 
 def asking(server_id, headers, query):
-    return ApiRequest(account=None, now=0.0, url="", query=query, server_id=server_id, body=b"", headers=headers)
+    return ApiRequest(
+        access=None, account=None, now=0.0, url="", query=query, server_id=server_id, body=b"", headers=headers
+    )
 
 
 class TestClientOfTheDialect:
@@ -359,7 +375,7 @@ class TestClientOfTheDialect:
             assert each.created_at.isoformat() == "2025-01-10T14:30:00+00:00"
 
     async def test_it_carries_a_server_from_its_create_to_its_end(self):
-        """Commands and waits use UUIDs; the password is in `extra` and in no repr."""
+        """Commands and waits use UUIDs; the password is kept apart, and in no repr."""
         sandbox = Sandbox(servers=2)
         async with sandbox.client(user_agent="vps-mcp/0.1.0") as client:
             made = await client.servers.create(name="web-9", plan_id=1, os_id=5, location="us-west")
@@ -375,7 +391,7 @@ class TestClientOfTheDialect:
         assert isinstance(made.id, str)
         assert (made.status, stopped.status, started.status) == ("provisioning", "stopped", "active")
         assert changed.name == "web-10"
-        assert made.extra["password"] not in repr(made)
+        assert made.password not in repr(made)
         assert len(sandbox.servers) == 2
 
     async def test_it_reads_them_on_a_socket_too(self):

@@ -254,3 +254,85 @@ class TestPages:
         for page in ("12", "0", "-1", "x", "", "1e1", "9" * 30):
             answer = await api.get("/servers/", params={"page": page})
             assert (page, answer.status_code, answer.json()) == (page, 404, {"detail": "Invalid page."})
+
+
+STARTER = {
+    "id": 5,
+    "name": "Starter VPS",
+    "slug": "starter",
+    "vcpus": 1,
+    "memory": 2048,
+    "storage": 40,
+    "bandwidth": 1024,
+    "price_monthly": 5.0,
+    "price_hourly": 0.007,
+    "available": True,
+    "locations": ["us-west", "us-east", "eu-central"],
+    "description": "1 vCPU, 2 GB of memory, 40 GB of disk",
+}
+
+
+class TestPlans:
+    async def test_a_plan_is_the_documented_one(self, api):
+        """X1: in the list and alone."""
+        plans = (await api.get("/plans/")).json()
+
+        assert (plans["count"], plans["results"][4]) == (5, STARTER)
+        assert (await api.get("/plans/5/")).json() == STARTER
+        assert {plan["slug"] for plan in plans["results"]} >= {"standard", "starter"}
+
+    async def test_a_server_s_plan_agrees_with_it(self, api):
+        """The documentation gives its ids in two ways; the sandbox keeps to one."""
+        shown = (await api.get("/servers/12345/")).json()["plan"]
+        plan = (await api.get(f"/plans/{shown['id']}/")).json()
+
+        assert plan == plan | shown
+
+    @pytest.mark.parametrize(
+        ("location", "slugs"),
+        [
+            ("us-west", ["standard", "performance", "business", "enterprise", "starter"]),
+            ("ap-south", ["standard", "performance", "business", "enterprise"]),
+            ("mars", []),
+        ],
+    )
+    async def test_the_list_may_be_that_of_a_location(self, api, location, slugs):
+        """X1: an unknown one has none."""
+        answer = await api.get("/plans/", params={"location": location})
+
+        assert [plan["slug"] for plan in answer.json()["results"]] == slugs
+
+    @pytest.mark.parametrize(
+        "plan_id", ["0", "6", "-1", "starter", "x", "1" * 30, "9b2f0000-0000-0000-0000-000000000000"]
+    )
+    async def test_one_that_is_not_there_is_404(self, api, plan_id):
+        """X2: so is one by its slug."""
+        assert (await api.get(f"/plans/{plan_id}/")).status_code == 404
+
+
+class TestAccount:
+    async def test_it_tells_whose_token_it_is_and_what_it_allows(self, api, sandbox):
+        """X1: each account has its own holder; a token that only reads may ask too."""
+        sandbox.add_account("vps_other")
+        sandbox.add_account("vps_reader", read_only=True)
+        headers = [{}, *({"Authorization": f"Bearer {token}"} for token in ("vps_other", "vps_reader"))]
+
+        first, other, reader = [(await api.get("/account/me/", headers=one)).json() for one in headers]
+
+        assert first == {
+            "account": {
+                "email": "account-1@example.com",
+                "first_name": "Sandbox",
+                "last_name": "Account 1",
+                "company_name": "Example Inc.",
+                "created_at": "2024-06-15",
+            },
+            "token": {"name": "sandbox", "permissions": ["servers:*"]},
+        }
+        assert other["account"]["email"] == "account-2@example.com"
+        assert (reader["account"], reader["token"]["permissions"]) == (first["account"], ["servers:read"])
+
+    @pytest.mark.parametrize("value", ["", "Bearer vps_wrong"])
+    async def test_a_token_that_opens_nothing_is_401(self, api, value):
+        """X2: as everywhere."""
+        assert (await api.get("/account/me/", headers={"Authorization": value})).status_code == 401

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.sandbox.conftest import FIRST, SPEC
 from vpsorg_async.sandbox._api.validation import CREATE, CREATE_BY_UUID, new_server
-from vpsorg_async.sandbox._state.catalogue import CATALOGUES
+from vpsorg_async.sandbox._state.catalogue import PLANS_BY_UUID, UNDOCUMENTED
 from vpsorg_async.sandbox._state.refusals import Refused
 
 
@@ -95,9 +95,9 @@ good = {
     "plan_id": st.just(1),
     "os_id": st.just(1),
     "hostname": st.sampled_from(["web-9", "web-9.example.com"]),
-    "plan": st.sampled_from([plan["uuid"] for plan in CATALOGUES["plans"]]),
-    "location": st.sampled_from(["us-west", *(location["id"] for location in CATALOGUES["locations"])]),
-    "os_version": st.just(CATALOGUES["operating-systems"][0]["versions"][0]["uuid"]),
+    "plan": st.sampled_from([*PLANS_BY_UUID]),
+    "location": st.sampled_from(["us-west", *(location["id"] for location in UNDOCUMENTED["locations"])]),
+    "os_version": st.just(UNDOCUMENTED["operating-systems"][0]["versions"][0]["uuid"]),
     "ssh_keys": st.just([FIRST]),
 }
 anything = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=3)

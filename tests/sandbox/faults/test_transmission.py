@@ -21,6 +21,8 @@ from vpsorg_async.sandbox.faults._payload import MEGABYTE
 pytestmark = pytest.mark.anyio
 
 SPEC = {"name": "web-02", "plan_id": 1, "os_id": 5, "location": "us-west"}
+# A busy machine may take longer to connect.
+SOON = httpx.Timeout(60, read=0.3)
 NO_ANSWER = "Server disconnected without sending a response."
 ON_THE_WAY = ("delay", "drop", "hang", "drop_after_commit", "cut", "drip")
 
@@ -145,14 +147,14 @@ class TestDelay:
 
         assert sandbox._backend.clock.now() - began >= 5
 
-    async def test_one_who_has_left_is_not_waited_for(self, sandbox):
+    async def test_one_who_has_left_is_not_waited_for(self, sandbox, caplog):
         """A client that has disconnected does not delay the end of the server."""
         async with sandbox.serve() as url:
             with sandbox.faults.inject(Fault.delay(60)), pytest.raises(httpx.ReadTimeout):
-                async with httpx.AsyncClient(base_url=url, headers=AUTHORIZED, timeout=0.1) as api:
+                async with httpx.AsyncClient(base_url=url, headers=AUTHORIZED, timeout=SOON) as api:
                     await api.get("/servers/")
-            began = time.monotonic()
-        assert time.monotonic() - began < 0.9
+
+        assert handlers_ended(caplog)
 
 
 class TestDrip:
@@ -210,24 +212,27 @@ class TestHang:
         assert (scope.cancelled_caught, sandbox._clock.now()) == (True, 30)
 
     async def test_a_socket_waits_until_its_caller_leaves(self, sandbox):
-        async with sandbox.serve() as url, httpx.AsyncClient(base_url=url, headers=AUTHORIZED, timeout=0.1) as api:
+        async with sandbox.serve() as url, httpx.AsyncClient(base_url=url, headers=AUTHORIZED, timeout=SOON) as api:
             with sandbox.faults.inject(Fault.hang()), pytest.raises(httpx.ReadTimeout):
                 await create(api)
 
-            assert (await api.get("/servers/")).json()["count"] == 3
+            assert (await api.get("/servers/", timeout=60)).json()["count"] == 3
 
-    async def test_the_end_of_serving_ends_it(self, sandbox):
+    async def test_the_end_of_serving_ends_it(self, sandbox, caplog):
         """The end takes less than the 1 s that the server gives its handlers; the client gets no response."""
-        async with anyio.create_task_group() as tasks:
-            async with sandbox.serve() as url:
-                with sandbox.faults.inject(Fault.hang()):
-                    tasks.start_soon(expect_no_answer, url)
-                    while not sandbox.calls:
-                        await anyio.sleep(0.01)
-                began = time.monotonic()
-            assert time.monotonic() - began < 0.9
+        async with anyio.create_task_group() as tasks, sandbox.serve() as url:
+            with sandbox.faults.inject(Fault.hang()):
+                tasks.start_soon(expect_no_answer, url)
+                while not sandbox.calls:
+                    await anyio.sleep(0.01)
 
+        assert handlers_ended(caplog)
         assert [thread for thread in threading.enumerate() if thread.name == "vpsorg-sandbox"] == []
+
+
+def handlers_ended(caplog):
+    """Tell whether no handler took the 1 s after which uvicorn cancels it, and logs that."""
+    return [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def expect_no_answer(url):
@@ -243,7 +248,7 @@ class TestServer:
         """The server answers the next request, logs no warning, and ends at once."""
         async with (
             sandbox.serve(speed=100) as url,
-            httpx.AsyncClient(base_url=url, headers=AUTHORIZED, timeout=0.3 if kind == "hang" else 5) as api,
+            httpx.AsyncClient(base_url=url, headers=AUTHORIZED, timeout=SOON if kind == "hang" else 60) as api,
         ):
             with sandbox.faults.inject(MAKE[kind]()):
                 for method in ("GET", "POST", "HEAD", "DELETE"):
@@ -251,14 +256,12 @@ class TestServer:
                         await api.request(method, "/servers/", json=SPEC if method == "POST" else None)
                     except httpx.TransportError:
                         assert kind in ON_THE_WAY
-            after = await api.get("/servers/")
-            began = time.monotonic()
+            after = await api.get("/servers/", timeout=60)
 
         assert after.status_code == 200
-        assert time.monotonic() - began < 0.9
-        assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+        assert handlers_ended(caplog)
 
-    async def test_one_who_reads_nothing_does_not_hold_up_its_end(self, sandbox):
+    async def test_one_who_reads_nothing_does_not_hold_up_its_end(self, sandbox, caplog):
         """Its bytes stay in the buffer of the connection."""
         async with sandbox.serve() as url:
             stream = await anyio.connect_tcp("127.0.0.1", httpx.URL(url).port)
@@ -266,8 +269,6 @@ class TestServer:
                 await stream.send(b"GET /api/v1/servers/ HTTP/1.1\r\nHost: a\r\n\r\n")
                 while not sandbox.calls:
                     await anyio.sleep(0.01)
-            began = time.monotonic()
-        took = time.monotonic() - began
         await stream.aclose()
 
-        assert took < 0.9
+        assert handlers_ended(caplog)

@@ -30,14 +30,13 @@ DOCUMENTED = {
 }
 ALLOWED = {(move[0], move[1]) for _, *steps in DOCUMENTED for move in itertools.pairwise(steps)}
 
-steps = st.lists(
-    st.tuples(
-        st.floats(0, 400),
-        st.sampled_from(["create", "start", "stop", "reboot", "change", "resize", "delete"]),
-        st.integers(0, 2),
-    ),
-    max_size=40,
+step = st.tuples(
+    st.floats(0, 400),
+    st.sampled_from(["create", "start", "stop", "reboot", "change", "resize", "delete"]),
+    st.integers(0, 2),
 )
+steps = st.lists(step, max_size=40)
+plans = st.tuples(st.floats(0, 400), st.sampled_from([*STATUSES, "migrating"]), st.integers(0, 2))
 
 
 def play(account, played):
@@ -76,6 +75,8 @@ def do(account, name, which, now):
             account.resize(server, 2, now)
         case "delete":
             account.delete(server, now)
+        case status if status in {*STATUSES, "migrating"}:
+            account.set_status(server, status, now, after=45.0)
         case command:
             account.command(server, command, now)
 
@@ -90,7 +91,7 @@ class TestHistory:
         assert moves <= ALLOWED
         assert {status for _, status in refused} <= {400, 404}
 
-    @given(steps)
+    @given(st.lists(plans | step, max_size=40))
     def test_the_log_is_the_account(self, played):
         """A replay gives the same servers, now and later, and the same next id."""
         account = Account(credits=5)
@@ -125,6 +126,44 @@ def outcome(account, now):
         return account.create(SPEC, now)
     except Refused as refused:
         return refused.body
+
+
+class TestSetStatus:
+    def test_it_lasts_until_the_next_one(self):
+        """X8: statuses for later are kept in the order of their times; `updated_at` moves with each."""
+        account = Account()
+        server = account.create(SPEC, 0, ends_in="stopped").at(300)
+
+        account.set_status(server, "migrating", 300, after=20)
+        account.set_status(server, "suspended", 300, after=10)
+        account.set_status(server, "active", 300, after=20)
+
+        seen = [account.server("12345", now) for now in (309, 310, 319, 320, 10_000)]
+        assert [one.status for one in seen] == ["stopped", "suspended", "suspended", "active", "active"]
+        assert [one.updated_at for one in seen[1:]] == [310, 310, 320, 320]
+
+    @pytest.mark.parametrize("asked", [[60], [9, 10, 60], [10, 11, 60]])
+    def test_a_command_that_is_running_then_is_ended(self, asked):
+        """X8: whether somebody asks meanwhile makes no difference; a later command begins from the new status."""
+        account = Account()
+        server = account.create(SPEC, -300).at(0)
+        account.set_status(server, "suspended", 0, after=10)
+        account.set_status(server, "stopped", 0, after=70)
+        account.command(account.server("12345", 0), "reboot", 0)
+
+        seen = [account.server("12345", now) for now in asked]
+
+        assert [one.status for one in seen] == ["rebooting" if now < 10 else "suspended" for now in asked]
+        assert seen[-1].ends_at is None
+        assert account.command(account.server("12345", 75), "start", 75).status == "starting"
+
+    def test_the_past_knows_nothing_of_what_is_planned(self):
+        account = Account()
+        account.set_status(account.create(SPEC, 0), "suspended", 0, after=10)
+
+        past = account.as_of(lambda _: 5)
+
+        assert past.server("12345", 1000).status == "provisioning"
 
 
 class TestTable:

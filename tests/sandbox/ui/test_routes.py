@@ -94,7 +94,7 @@ class TestWhatIsShown:
         assert parsed.captions == {
             "servers": "Servers: the latest 200 of 10,000",
             "faults": "Faults that are on: the latest 50 of 60",
-            "strikes": "Faults struck: the latest 50 of 3,600",
+            "strikes": "Faults applied: the latest 50 of 3,600",
             "requests": "Requests: the latest 50 of 60",
         }
         assert (parsed.rows["servers"][0][0], parsed.rows["requests"][0][2]) == ("22344", "/59/")
