@@ -1,4 +1,4 @@
-"""Writes the tree and the tables of docs/architecture.md from the code: `python docs/make_tables.py`."""
+"""Writes the tree and the tables of the pages in docs from the code: `python docs/make_tables.py`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 
 from pathlib import Path
 
+from vpsorg_async import _event_kinds
 from vpsorg_async._polling.lifecycle import LASTING, TRANSITIONS
 from vpsorg_async._request.call import RetrySafety
 from vpsorg_async._request.outcome import Outcome
@@ -14,7 +15,6 @@ from vpsorg_async._server_parts import ServerStatus
 
 
 DOCS = Path(__file__).resolve().parent
-PAGE = DOCS / "architecture.md"
 PACKAGE = DOCS.parent / "vpsorg_async"
 
 
@@ -70,20 +70,25 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-PARTS = {"tree": tree, "lifecycle": lifecycle, "retry": retry}
+PARTS = {
+    "architecture.md": {"tree": tree, "lifecycle": lifecycle, "retry": retry},
+    "events.md": {"events": _event_kinds.table},
+}
 
 
-def written(page: str) -> str:
-    """Return *page* with each part between its marks made anew."""
-    for name, make in PARTS.items():
+def written(page: str, text: str) -> str:
+    """Return the *text* of a page with each part between its marks made anew."""
+    for name, make in PARTS[page].items():
         begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-        before, found, rest = page.partition(begin)
+        before, found, rest = text.partition(begin)
         _, also, after = rest.partition(end)
         if not (found and also):
-            raise ValueError(f"{PAGE.name} has no marks for the part {name!r}")
-        page = f"{before}{begin}{make()}\n{end}{after}"
-    return page
+            raise ValueError(f"{page} has no marks for the part {name!r}")
+        text = f"{before}{begin}{make()}\n{end}{after}"
+    return text
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text()))
+    for page in PARTS:
+        path = DOCS / page
+        path.write_text(written(page, path.read_text()))

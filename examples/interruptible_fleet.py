@@ -1,8 +1,8 @@
 """Interrupt a fleet with Ctrl-C, and print the state of every server.
 
 The example reboots every running server. `run.report` has an outcome for each server at any time: it ended, it was
-never begun, or it is unknown, because its reboot was in progress. VPS_API_TOKEN must be set. The example runs on
-asyncio, or on trio:
+never begun, it is pending, because its reboot was accepted, or it is unknown, because its reboot was on the wire.
+VPS_API_TOKEN must be set. The example runs on asyncio, or on trio:
 
     python examples/interruptible_fleet.py trio
 """

@@ -20,7 +20,7 @@ async def main() -> None:
             task = bar.add_task("rebooting", total=len(servers))
 
             def move(now: Progress) -> None:
-                ended = now.succeeded + now.failed + now.unknown
+                ended = now.succeeded + now.failed + now.pending + now.unknown
                 bar.update(task, completed=ended, description=f"{now.begun - ended} rebooting, {now.failed} failed")
 
             def write(outcome: Outcome) -> None:
