@@ -19,11 +19,14 @@ from typing import Any
 
 import anyio
 
+from benchmarks import bulk as bulk_work
+from benchmarks import cells, plots, report, waiting
 from benchmarks import fleets as fleet
-from benchmarks import plots, report, waiting
 from benchmarks.peers import NEAR_LIMIT, OURS, PEERS, RAW
-from benchmarks.report import AHEAD_SECONDS, LOOP, Samples
+from benchmarks.result_plots import plots_of
 from benchmarks.running import ROOT, Bench, TrialError, add, load, machine, now, running, versions
+from benchmarks.samples import GATHER, LOOP, Samples
+from benchmarks.targets import AHEAD_SECONDS
 
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -46,6 +49,7 @@ class Scale:
     imports: int
     waits: tuple[int, ...]
     fleets: tuple[int, ...]
+    bulk: tuple[cells.Cell, ...]
 
 
 FULL = Scale(
@@ -57,6 +61,7 @@ FULL = Scale(
     imports=9,
     waits=(1, 10, 100, 1_000, 10_000),
     fleets=(100, 1_000, 10_000),
+    bulk=cells.CELLS,
 )
 SHORT = Scale(
     rounds=1,
@@ -67,6 +72,7 @@ SHORT = Scale(
     imports=3,
     waits=(1, 10, 100),
     fleets=(20, 100),
+    bulk=cells.FEW_CELLS,
 )
 
 
@@ -174,6 +180,23 @@ def fleets(part: Part) -> None:
         add(part.samples, OURS, {measure: {str(count): value} for measure, value in values.items()})
 
 
+def bulk(part: Part) -> None:
+    """Measure fleets in this process, cell by cell. The number of requests and the lateness are exact.
+
+    The account is nothing to a loop of GETs, so `asyncio.gather` runs in the accounts of one size only.
+    """
+    accounts = {cell.account for cell in part.scale.bulk}
+    gathered = cells.GATHERED if cells.GATHERED in accounts else min(accounts)
+    for cell in part.scale.bulk:
+        print(f"  {cell}", file=sys.stderr, flush=True)
+        found = anyio.run(bulk_work.measure, cell)
+        add(part.samples, OURS, {name: {str(cell): value} for name, value in cells.ours(found).items()})
+        add(part.samples, LOOP, {name: {str(cell): value} for name, value in cells.loops(found).items()})
+        if cell.account == gathered:
+            found = anyio.run(bulk_work.measure, cell, bulk_work.gather)
+            add(part.samples, GATHER, {name: {str(cell): value} for name, value in cells.ours(found).items()})
+
+
 PARTS: dict[str, Callable[[Part], None]] = {
     "get": get,
     "tls": tls,
@@ -185,6 +208,7 @@ PARTS: dict[str, Callable[[Part], None]] = {
     "life": life,
     "waits": waits,
     "fleets": fleets,
+    "bulk": bulk,
 }
 
 
@@ -210,7 +234,7 @@ def write(results: dict[str, Any]) -> None:
     text = json.dumps(results, indent=1)
     (RESULTS / "results.json").write_text(re.sub(r"\[\s+([^][{}]*?)\s+\]", _on_one_line, text) + "\n")
     (RESULTS / "results.md").write_text(report.document(results))
-    for name, plot in report.plots(results).items():
+    for name, plot in plots_of(results).items():
         (RESULTS / f"{name}.svg").write_text(plots.svg(plot))
 
 

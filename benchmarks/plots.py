@@ -87,8 +87,8 @@ def spread(wanted: Mapping[str, float]) -> dict[str, float]:
 
 
 def short(value: float) -> str:
-    """Return the text of a tick: `1,000` or `0.5`, not `1000.0`."""
-    return f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:g}"
+    """Return the text of a tick: `1,000`, `1.5` or `0.5`, not `1000.0` or `2`."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:g}"
 
 
 class _Axis:

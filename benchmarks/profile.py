@@ -20,8 +20,8 @@ from typing import Any
 
 from benchmarks.peers import vps
 from benchmarks.peers.__main__ import CONNECTIONS, drive
-from benchmarks.report import inserted
 from benchmarks.running import ROOT, running
+from benchmarks.tables import inserted
 
 
 DRIVER = "the driver of the calls"

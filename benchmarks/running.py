@@ -21,7 +21,7 @@ from importlib import metadata
 from typing import Any
 
 from benchmarks.peers import PEERS
-from benchmarks.report import Samples
+from benchmarks.samples import Samples
 
 
 SECONDS_AT_MOST = 180

@@ -122,10 +122,10 @@ async def waits(count: int, a_second: float, *, detail: bool, poll: PollPolicy) 
         return account.figures()
 
 
-async def fleet(count: int, a_second: float, *, at_once: int, apart: bool, patient: bool) -> dict[str, float]:
+async def fleet(count: int, a_second: float, *, at_once: int, apart: bool) -> dict[str, float]:
     """Start *count* stopped servers with a fleet.
 
-    With *apart*, all commands are sent first, and one wait for all follows. With *patient*, no call has a `timeout`.
+    With *apart*, all commands are sent first, and one wait for all follows.
     """
     trial = Trial(seed=count)
     api = Api(trial, a_second)
@@ -144,8 +144,7 @@ async def fleet(count: int, a_second: float, *, at_once: int, apart: bool, patie
         else:
             account.failed += 1
 
-    async with trial.client(api) as connected:
-        client = connected.with_options(timeout=None) if patient else connected
+    async with trial.client(api) as client:
         account, all_of_them = Account(trial, api), client.fleet(ids)
         if apart:
             await all_of_them.start(wait=False, at_once=at_once)
@@ -169,7 +168,7 @@ def main() -> None:
     parser.add_argument("--detail", action="store_true")
     parser.add_argument("--at-once", type=int, default=20)
     parser.add_argument("--apart", action="store_true", help="send all commands first, then wait once for all")
-    parser.add_argument("--patient", action="store_true", help="poll every 10 to 30 s; for a fleet: no `timeout`")
+    parser.add_argument("--patient", action="store_true", help="poll every 10 to 30 s")
     parser.add_argument("--uncollected", action="store_true", help="without Python's garbage collector")
     options = parser.parse_args()
     if options.uncollected:
@@ -186,7 +185,6 @@ def main() -> None:
                     options.a_second,
                     at_once=options.at_once,
                     apart=options.apart,
-                    patient=options.patient,
                 )
             case _:
                 return await memory(options.count)
