@@ -184,7 +184,9 @@ async def everything(client: Client) -> list[Any]:
 async def weather(transport: UnkindTransport, sandbox: Sandbox, chance: random.Random) -> None:
     while True:
         await sandbox._clock.sleep(chance.uniform(3, 20))
-        transport.weather = chance.choice(["fair", "fair", "fair", "broken", "cut", "busy", "busy", "lagging", "lagging", "lagging"])
+        transport.weather = chance.choice(
+            ["fair", "fair", "fair", "broken", "cut", "busy", "busy", "lagging", "lagging", "lagging"]
+        )
 
 
 async def one_schedule(seed: int) -> collections.Counter[str]:
