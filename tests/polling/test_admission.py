@@ -16,7 +16,8 @@ from tests.helpers import action, detail, listed, page
 from tests.sharing import Scripted, scripted_client_of
 from vpsorg_async import PollPolicy, Server, WaitTimeoutError
 from vpsorg_async._polling.admission import BELIEVED, GRACE, OUTDATED, Mark, Record, newer
-from vpsorg_async._polling.lifecycle import Observation
+from vpsorg_async._polling.command_log import CommandLog
+from vpsorg_async._polling.lifecycle import Observation, Suspicion
 
 
 NOON = dt.datetime(2025, 10, 15, 12, tzinfo=dt.UTC)
@@ -205,6 +206,15 @@ class TestSuspects:
         told = [record.admit(server(minutes=minutes), began, began + 1) for minutes, began in ((1, 2), (2, 9), (3, 17))]
 
         assert told == [2, 2, BELIEVED]
+
+    def test_they_are_told_with_the_time_that_makes_them_suspect(self):
+        """W28: after the clock has gone back that is the time that is believed since."""
+        log, told = CommandLog(), []
+        for minutes, began in ((9, 0), (5, 1), (4, 16)):
+            admitted = log.admit(7, Observation(began=began, ended=began, server=server(minutes=minutes)))
+            told.append(admitted.suspicion)
+
+        assert told == [None, Suspicion(at(9), 1), Suspicion(at(5), 16)]
 
     def test_a_suspect_makes_nothing_out_of_date(self):
         record = Record()

@@ -91,3 +91,81 @@ def test_a_reboot_on_a_node_whose_clock_is_slow_is_seen(seen, back, verdict):
     evidence.take(Observation(began=back, ended=back + 0.5, server=newer, listed=True))
 
     assert evidence.verdict() == verdict
+
+
+def later(seconds):
+    return EARLIER + dt.timedelta(seconds=seconds)
+
+
+def waiting_for(status, *, grace=15.0):
+    return Evidence(Goal(statuses=frozenset({status}), grace=grace))
+
+
+def test_the_newest_of_those_held_back_is_believed_also_after_a_grace_of_the_waits_own():
+    """W28: and not the first that comes when the grace is over, from a replica that lags."""
+    evidence = waiting_for("active", grace=5.0)
+    evidence.take(suspect("active", 3.0, later(55)))
+    evidence.take(suspect("stopped", 6.0, later(65)))
+    news = evidence.take(suspect("active", 8.5, later(55)))
+
+    assert (news, evidence.held_back is not None, evidence.last.status) == (False, True, "stopped")
+
+
+def test_a_goal_that_those_held_back_had_shown_is_judged_with_the_next_one():
+    """W28: also if that shows no more than they did."""
+    evidence = waiting_for("active")
+    evidence.take(suspect("active", 3.0, later(65)))
+    evidence.take(suspect("starting", 18.5, later(55)))
+    news = evidence.take(suspect("active", 19.0, later(65), newest=later(65)))
+
+    assert (news, evidence.verdict()) == (True, Done())
+
+
+def test_one_without_a_time_does_not_speak_for_those_held_back():
+    """W40: they came from a replica that lags, and showed a reboot of before."""
+    evidence = waiting_for_a_reboot()
+    evidence.take(suspect("rebooting", 3.0, EARLIER))
+    evidence.take(observation("active", 5.0))
+
+    assert isinstance(evidence.verdict(), KeepWaiting)
+
+
+def test_what_suspects_confirm_does_not_speak_for_those_held_back_before():
+    """W28: a replica that lags has shown the reboot of before, and a node whose clock is slow shows what is."""
+    evidence = waiting_for_a_reboot()
+    evidence.take(observation("active", 3.0))
+    for began, status in ((3.5, "rebooting"), (4.0, "active"), (20.0, "active")):
+        evidence.take(suspect(status, began, EARLIER, since=began))
+
+    assert evidence.held_back is None
+    assert isinstance(evidence.verdict(), KeepWaiting)
+
+
+@pytest.mark.parametrize(
+    ("between", "believed"),
+    [("active", True), ("stopped", False)],
+    ids=["shown without a break", "a suspect in between that contradicts it"],
+)
+def test_what_suspects_confirm_for_the_grace_is_believed_beside_newer_ones(between, believed):
+    """W28: the node's clock is slow, as no replica lags for so long."""
+    evidence, fast = waiting_for("active"), NOON
+    held = []
+    for began, status, time in (
+        (1.0, "active", fast),
+        (2.0, "active", EARLIER),
+        (7.0, "active", fast),
+        (8.0, between, EARLIER),
+        (16.0, "active", fast),
+        (17.4, "active", EARLIER),
+        (17.5, "active", EARLIER),
+    ):
+        evidence.take(
+            suspect(status, began, time, since=began)
+            if time is EARLIER
+            else Observation(
+                began=began, ended=began + 0.5, server=Server(id=7, name="web-01", status=status, updated_at=time)
+            )
+        )
+        held.append(evidence.held_back is not None)
+
+    assert held == [False, True, False, True, False, True, not believed]

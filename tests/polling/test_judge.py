@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vpsorg_async import Server, ServerStatus
 from vpsorg_async._polling.habits import Habits
-from vpsorg_async._polling.judge import Done, Failed, KeepWaiting, judge, keep, run_came
+from vpsorg_async._polling.judge import Done, Failed, KeepWaiting, judge, keep, run_of
 from vpsorg_async._polling.lifecycle import ENDS, LASTING, PASSING, TRANSITIONS, Baseline, Command, Goal, Observation
 
 
@@ -287,11 +287,20 @@ class TestJudge:
         ],
     )
     def test_the_active_of_the_second_of_a_reboot_may_be_from_before_it(self, rebooting, active, date, began, verdict):
-        """W28: a replica that lags shows it, and `updated_at` cannot tell that it is older."""
+        """W28: of a reboot before, whose end a replica that lags shows; `updated_at` cannot tell that it is older."""
         seen = [observation("rebooting", 3.0, updated_at=rebooting), observation("active", began, updated_at=active)]
+        after_another = command("reboot", date=date, old_transition=OLD - dt.timedelta(hours=1))
 
-        assert judge(ACTIVE, command("reboot", date=date), seen) == verdict
-        assert judge(ACTIVE, command("reboot", date=date), seen[1:]) == KeepWaiting()
+        assert judge(ACTIVE, after_another, seen) == verdict
+        assert judge(ACTIVE, after_another, seen[1:]) == KeepWaiting()
+        assert judge(ACTIVE, command("reboot", date=date), seen) == Done()
+
+    def test_a_404_that_was_asked_for_within_the_grace_of_a_create_may_come_late(self):
+        """W40: a replica that lags has answered slowly."""
+        seen = [*observations("provisioning"), observation(GONE, 16.0, took=5.0)]
+
+        assert judge(ACTIVE, command("create"), seen) == KeepWaiting(IS_GONE, until=36.0)
+        assert judge(ACTIVE, command("create"), [*seen, observation(GONE, 36.0)]) == IS_GONE
 
     def test_a_status_is_believed_some_seconds_after_it_has_come(self):
         """W33: the first response may have been on its way for long, so that two are of the same moment."""
@@ -337,6 +346,7 @@ COMMANDS = st.none() | st.builds(
     baseline=MOMENTS.map(baseline),
     disturbed=st.sampled_from([0.0, 5.0, math.inf]),
     date=MOMENTS,
+    old_transition=MOMENTS,
 )
 GOALS = st.builds(
     lambda statuses, fail_on: Goal(statuses=statuses, fail_on=fail_on - statuses, grace=GRACE),
@@ -374,7 +384,11 @@ def proves(wanted, given_command, seen, habits):
     name, held, waited = given_command.name, last.status, seen[-1].began - given_command.answered
     if may_be_of_the_second_before(given_command, seen, waited):
         return False
-    since = [one.server.status for one in seen if one.began >= given_command.answered and one.server is not None]
+    since = [
+        one.server.status
+        for one in seen
+        if one.began >= given_command.answered and one.server is not None and not is_stale(given_command, one)
+    ]
     if set(since) - {"", held} - LEADS_TO_HELD[name]:
         return True
     if name != "reboot":
@@ -382,10 +396,19 @@ def proves(wanted, given_command, seen, habits):
     return (given_command.lost and waited >= 900) or is_over(given_command, seen[-1], waited, habits)
 
 
+def is_stale(given_command, one):
+    """Say whether an observation shows the transition that was under way when the command was sent."""
+    transitional = TRANSITIONS[given_command.name].transitional_status
+    young = one.began - given_command.answered < GRACE
+    old = given_command.old_transition is not None and one.server.updated_at == given_command.old_transition
+    return one.server.status == transitional and young and old
+
+
 def may_be_of_the_second_before(given_command, seen, waited):
     """Say whether the last observation and the reboot share the second in which the reboot was accepted."""
     moment = seen[-1].server.updated_at
-    if given_command.name != "reboot" or None in (moment, given_command.date) or waited >= GRACE:
+    known = None not in (moment, given_command.date, given_command.old_transition)
+    if given_command.name != "reboot" or waited >= GRACE or not known:
         return False
     near = abs(moment - given_command.date) <= dt.timedelta(seconds=2)
     since = [one.server for one in seen if one.began >= given_command.answered and one.server is not None]
@@ -427,8 +450,8 @@ class TestSequences:
         kept = []
         for number in range(len(seen)):
             keep(kept, seen[number])
-            since = run_came(seen[: number + 1])
-            assert judge(wanted, given_command, kept, since=since) == judge(wanted, given_command, seen[: number + 1])
+            run = run_of(seen[: number + 1])
+            assert judge(wanted, given_command, kept, run=run) == judge(wanted, given_command, seen[: number + 1])
 
     @given(COMMANDS, SEQUENCES)
     def test_the_status_held_before_the_command_never_fails_a_wait_by_itself(self, given_command, seen):

@@ -131,6 +131,34 @@ class TestClocksThatGoBack:
 
         assert ended == [("stopped", True)] * 30
 
+    async def test_many_waits_end_where_the_list_has_a_faster_clock_than_the_servers(self):
+        """W28: a list shows the goal, and each GET that should confirm it looks older."""
+        keys, made = range(1, 13), 10.0
+
+        def shown(seconds):
+            now = transport.clock.now()
+            moment = f"2025-10-15T12:00:{int(made if now >= made else 0) + seconds:02}Z"
+            return {"status": "active" if now >= made else "starting", "updated_at": moment}
+
+        def answer(_method, path, _number):
+            if path == "/servers/":
+                return 0.1, 200, page(*(listed(key, **shown(3)) for key in keys))
+            return 0.1, 200, detail(int(path.split("/")[2]), **shown(0))
+
+        transport = Scripted(answer)
+        late = []
+
+        async def wait(key):
+            await client.servers.wait_until(key, status="active", timeout=300)
+            late.append(transport.clock.now() - made)
+
+        async with scripted_client_of(transport) as client, anyio.create_task_group() as group:
+            for key in keys:
+                group.start_soon(wait, key)
+
+        assert len(late) == 12
+        assert max(late) <= 15 + 2 * PollPolicy().maximum
+
     async def test_a_shorter_grace_is_the_waits_own(self, server):
         """W28: each wait compares the time with its own grace."""
         clock = SkippingClock()

@@ -310,7 +310,6 @@ class CommandLog:
         known, change = entry.record.first_seen is not None, self._pending.get(key)
         if change is not None and change.own is not None and change.own.bound is not None:
             change.own = dated(change.own, observation)
-        newest = entry.record.mark.newest
         suspect = entry.admit(
             server,
             observation.began,
@@ -322,6 +321,7 @@ class CommandLog:
         if suspect == OUTDATED:
             return None
         if suspect != BELIEVED:
+            newest = entry.record.mark.newest
             assert newest is not None
             return attrs.evolve(observation, known=known, suspicion=Suspicion(newest, suspect))
         command = None if change is None else change.command

@@ -9,7 +9,7 @@ import attrs
 from .._models import StatusSeen
 from .admission import Mark
 from .habits import NONE_SEEN
-from .judge import Done, KeepWaiting, judge, keep
+from .judge import Done, KeepWaiting, Run, judge, keep
 from .stamps import is_older
 
 
@@ -50,8 +50,12 @@ class Evidence:
     _suspects: list[Observation] = attrs.field(factory=list["Observation"], init=False)
     # When the last observation had ended that was held back, and showed the server in its reboot all the same.
     _rebooting: float | None = attrs.field(default=None, init=False)
-    # When the first observation with the last status in a row had come.
-    _since: float = attrs.field(default=0.0, init=False)
+    # When the first suspect of several had come that showed the status that is believed; `None`: the last did not.
+    _agreeing: float | None = attrs.field(default=None, init=False)
+    # Whether the status has changed since the last verdict.
+    _unjudged: bool = attrs.field(default=False, init=False)
+    # Of the last status.
+    _run: Run = attrs.field(default=Run(0.0, 0.0), init=False)
 
     @property
     def command(self) -> Command | None:
@@ -60,33 +64,45 @@ class Evidence:
 
     def take(self, observation: Observation) -> bool:
         """Keep *observation* if it is believed, and return whether it may change the verdict."""
-        if (self.mark is not None or observation.suspicion is not None) and not self._believes(observation):
+        suspect = self.mark is not None or observation.suspicion is not None
+        if suspect and not self._believes(observation) and not self._agrees(observation):
             self.held_back = observation
             keep(self._suspects, observation)
             self._note_transition(observation)
             return False
         self.held_back = None
         # Those that were held back for the same reason have shown the truth, too.
-        believed, self._suspects = self._suspects, []
-        for earlier in believed:
-            keep(self.observations, earlier)
-        repeated = not believed and bool(self.observations) and self.observations[-1].status == observation.status
+        for earlier in self._take_suspects():
+            self._add(earlier)
+        self._add(observation)
+        news, self._unjudged = self._unjudged, False
+        # Without a command, only the statuses decide.
+        return news or self.change is not None or self.doubt is not None
+
+    def _add(self, observation: Observation) -> None:
+        """Keep an observation that is believed."""
+        if not self.observations or self.observations[-1].status != observation.status:
+            self._run = Run(observation.began, observation.ended)
+            self._unjudged, self._agreeing = True, None
         keep(self.observations, observation)
         if observation.status is not None:
             self.last = observation.server
-        if not repeated:
-            self._since = observation.ended
-        # Without a command, only the statuses decide.
-        return not repeated or self.change is not None or self.doubt is not None
+
+    def _take_suspects(self) -> list[Observation]:
+        suspects, self._suspects = self._suspects, []
+        return suspects
 
     def _believes(self, observation: Observation) -> bool:
         """Return whether an observation is no more suspect by the grace of this wait, which counts by itself."""
         server, suspicion, mark = observation.server, observation.suspicion, self.mark
         if server is None or server.updated_at is None:
+            # It says nothing of those that were held back.
+            self._suspects.clear()
             return True
         if suspicion is not None:
             if mark is None or (is_older(mark.newest, suspicion.newest) and not mark.has_overruled(suspicion.newest)):
-                mark = self.mark = Mark(suspicion.newest, since=suspicion.since)
+                suspects = Mark(server.updated_at, observation.ended)
+                mark = self.mark = Mark(suspicion.newest, since=suspicion.since, next=suspects)
             elif mark.since is not None and mark.newest == suspicion.newest:
                 # Another call of the client has seen a newer one in between.
                 mark.since = max(mark.since, suspicion.since)
@@ -103,16 +119,28 @@ class Evidence:
             self._believe_newest(mark)
         return believed
 
+    def _agrees(self, observation: Observation) -> bool:
+        """Return whether suspects have shown for the grace what is believed, so that this one may be believed, too.
+
+        A node whose clock is slow tells older times for ever, and what newer ones tell beside it contradicts nothing.
+        """
+        if not self.observations or self.observations[-1].status != observation.status:
+            self._agreeing = None
+            return False
+        if self._agreeing is None:
+            self._agreeing = observation.ended
+        if observation.began - self._agreeing < self.goal.grace:
+            return False
+        # It says nothing of what was held back before.
+        self._suspects.clear()
+        return True
+
     def _believe_newest(self, mark: Mark) -> None:
         """Keep those of the suspects that are as new as *mark*, and forget the others."""
-        suspects, self._suspects = self._suspects, []
-        for suspect in suspects:
+        for suspect in self._take_suspects():
             assert suspect.server is not None
             if not is_older(suspect.server.updated_at, mark.newest):
-                if not self.observations or self.observations[-1].status != suspect.status:
-                    self._since = suspect.ended
-                keep(self.observations, suspect)
-                self.last = suspect.server
+                self._add(suspect)
 
     def note_status(self, observation: Observation) -> bool:
         """Add the status to the history, and return whether it has changed."""
@@ -142,7 +170,7 @@ class Evidence:
 
     def verdict(self) -> Verdict:
         """Return what the last observation says about the goal."""
-        verdict = judge(self.goal, self.command, self.observations, self.habits, since=self._since)
+        verdict = judge(self.goal, self.command, self.observations, self.habits, run=self._run)
         if isinstance(verdict, KeepWaiting) and self._is_back() and self.observations[-1].status in self.goal.statuses:
             verdict = Done()
         self.doubt = verdict.doubt if isinstance(verdict, KeepWaiting) else None

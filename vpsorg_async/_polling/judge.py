@@ -76,6 +76,20 @@ class KeepWaiting:
 
 Verdict = Done | KeepWaiting | Failed
 
+
+@attrs.frozen
+class Run:
+    """The observations with the last status in a row, in seconds on the client's clock.
+
+    Attributes:
+        began: when the request of the first of them began.
+        came: when its response had come: only from then on it is known.
+    """
+
+    began: float
+    came: float
+
+
 _GONE = Failed("the API says that there is no such server", gone=True)
 _NOTHING = KeepWaiting()
 
@@ -86,33 +100,32 @@ def judge(
     observations: Sequence[Observation],
     habits: Habits = NONE_SEEN,
     *,
-    since: float | None = None,
+    run: Run | None = None,
 ) -> Verdict:
     """Return what the last of *observations* says about *goal*, given the earlier ones. The oldest comes first.
 
-    *since* is when the first observation with the last status in a row had come. It is needed if `keep` has replaced
-    that.
+    *run* is that of the last status. It is needed if `keep` has replaced the first observation of it.
     """
     if not observations:
         return _NOTHING
-    if since is None:
-        since = run_came(observations)
+    if run is None:
+        run = run_of(observations)
     if command is not None:
-        since = max(since, command.answered)
+        run = Run(max(run.began, command.answered), max(run.came, command.answered))
         observations = [observation for observation in observations if observation.began >= command.answered]
         if not observations:
             return _NOTHING
     last = observations[-1]
     if last.status is None:
-        patience = _patience_with_404(goal, command, observations, since)
-        return Done() if goal.gone else _believed(_GONE, last, since, patience)
+        patience = _patience_with_404(goal, command, observations, run)
+        return Done() if goal.gone else _believed(_GONE, last, run.came, patience)
     if goal.gone or not last.status:
         return _NOTHING
     if command is not None and _is_from_before(command, observations, goal.grace, habits):
         return _NOTHING
     if last.status in goal.statuses:
         return Done()
-    return _beyond(goal, command, observations, since)
+    return _beyond(goal, command, observations, run.came)
 
 
 def _beyond(goal: Goal, command: Command | None, observations: Sequence[Observation], since: float) -> Verdict:
@@ -155,10 +168,10 @@ def _believed(failure: Failed, last: Observation, since: float, patience: float)
     return failure if not patience or last.began >= until - _ROUNDING else KeepWaiting(failure, until)
 
 
-def _patience_with_404(goal: Goal, command: Command | None, observations: Sequence[Observation], since: float) -> float:
-    """Return for how many seconds a 404 says nothing, which has come *since* then."""
+def _patience_with_404(goal: Goal, command: Command | None, observations: Sequence[Observation], run: Run) -> float:
+    """Return for how many seconds a 404 says nothing, of which *run* is the first in a row."""
     is_create = command is not None and command.name == "create"
-    if command is not None and is_create and since < command.answered + goal.grace:
+    if command is not None and is_create and run.began < command.answered + goal.grace:
         # One replica may know the server, and the next one not yet.
         return goal.grace
     if observations[-1].known or any(observation.status is not None for observation in observations):
@@ -179,20 +192,20 @@ def _under_way(command: Command | None, observations: Sequence[Observation]) -> 
     return None
 
 
-def run_came(observations: Sequence[Observation]) -> float:
-    """Return when the first of the observations had come that have the last status in a row."""
-    status, came = observations[-1].status, observations[-1].ended
+def run_of(observations: Sequence[Observation]) -> Run:
+    """Return the run of the last status."""
+    first = observations[-1]
     for observation in reversed(observations):
-        if observation.status != status:
+        if observation.status != first.status:
             break
-        came = observation.ended
-    return came
+        first = observation
+    return Run(first.began, first.ended)
 
 
 def keep(observations: list[Observation], observation: Observation) -> None:
     """Add *observation* to *observations*. It replaces the last one if that has the same status.
 
-    The verdict of `judge` stays the same, if it is told when the first of them had come.
+    The verdict of `judge` stays the same, if it is told the run of the last status.
     """
     if observations and observations[-1].status == observation.status:
         observations[-1] = observation

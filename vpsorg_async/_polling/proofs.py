@@ -15,9 +15,9 @@ comes back to the status before, so that polls may miss it. It is proven by one 
 4. Five minutes have passed, and something else may explain what the polls have shown: a change by somebody else has
    moved `updated_at`, an earlier command of this client had not ended, or the response did not say `rebooting`.
 
-The status from before a reboot proves nothing within the grace if it has the same `updated_at` as the reboot, to the
-second in which the command was answered. The server may have reached that status in the same second, just before the
-command, and a replica that lags may still show it.
+The status from before a reboot proves nothing within the grace if an earlier reboot was seen under way last, and both
+reboots have the same `updated_at`, of the second in which the command was answered. The earlier one may have ended in
+that second, just before the command, and a replica that lags may still show it.
 
 A command whose response was lost may never have been executed. The status from before counts again when the grace has
 passed, for a reboot four times the grace.
@@ -76,7 +76,8 @@ def took_effect(
 def is_of_the_same_second(command: Command, observations: Sequence[Observation], *, grace: float) -> bool:
     """Return whether the last observation may show the moment before *command*, a reboot, by a replica that lags."""
     last = observations[-1]
-    if command.name != "reboot" or command.date is None or last.server is None:
+    after_another = command.name == "reboot" and command.old_transition is not None
+    if not after_another or command.date is None or last.server is None:
         return False
     updated_at = last.server.updated_at
     if updated_at is None or abs(updated_at - command.date) > CLOCK_SLACK or last.began - command.answered >= grace:
