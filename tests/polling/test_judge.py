@@ -295,6 +295,21 @@ class TestJudge:
         assert judge(ACTIVE, after_another, seen[1:]) == KeepWaiting()
         assert judge(ACTIVE, command("reboot", date=date), seen) == Done()
 
+    @pytest.mark.parametrize(
+        ("asked", "updated_at", "verdict"),
+        [
+            pytest.param(4.0, OLD, KeepWaiting(), id="on their way together"),
+            pytest.param(5.0, OLD, Done(), id="one after the other"),
+            pytest.param(4.0, NEW, Done(), id="newer by the API's clock"),
+        ],
+    )
+    def test_what_was_asked_for_before_the_reboot_was_seen_may_be_from_before_it(self, asked, updated_at, verdict):
+        """W40: a list on its way for long shows the reboot, and a GET beside it was read before."""
+        seen = [observation("rebooting", 3.0, took=2.0, updated_at=OLD)]
+        seen.append(observation("active", asked, took=1.5, updated_at=updated_at))
+
+        assert judge(ACTIVE, command("reboot"), seen) == verdict
+
     def test_a_404_that_was_asked_for_within_the_grace_of_a_create_may_come_late(self):
         """W40: a replica that lags has answered slowly."""
         seen = [*observations("provisioning"), observation(GONE, 16.0, took=5.0)]
@@ -382,6 +397,8 @@ def proves(wanted, given_command, seen, habits):
     if given_command is None or last.status != HELD.get(given_command.name):
         return True
     name, held, waited = given_command.name, last.status, seen[-1].began - given_command.answered
+    if is_on_its_way_with_another(given_command, seen) and not ended_long_ago(given_command, waited):
+        return False
     if may_be_of_the_second_before(given_command, seen, waited):
         return False
     since = [
@@ -402,6 +419,21 @@ def is_stale(given_command, one):
     young = one.began - given_command.answered < GRACE
     old = given_command.old_transition is not None and one.server.updated_at == given_command.old_transition
     return one.server.status == transitional and young and old
+
+
+def ended_long_ago(given_command, waited):
+    """Say whether a command decides nothing any more."""
+    return waited >= 900 and (given_command.name != "reboot" or given_command.lost)
+
+
+def is_on_its_way_with_another(given_command, seen):
+    """Say whether the last observation was asked for before the one before it, of another status, had come."""
+    since = [one for one in seen if one.began >= given_command.answered]
+    others = [one for one in since if one.status != seen[-1].status]
+    if not others or others[-1].server is None or others[-1].ended <= seen[-1].began:
+        return False
+    older, newer = others[-1].server.updated_at, seen[-1].server.updated_at
+    return older is None or newer is None or newer <= older
 
 
 def may_be_of_the_second_before(given_command, seen, waited):

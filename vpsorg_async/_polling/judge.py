@@ -29,7 +29,7 @@ import attrs
 
 from .habits import NONE_SEEN
 from .lifecycle import ENDS, LASTING, PASSING, TRANSITIONS
-from .proofs import is_aged, is_of_the_same_second, took_effect
+from .proofs import is_aged, is_of_the_same_second, overlaps, took_effect
 
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _is_from_before(command: Command, observations: Sequence[Observation], grace
     last = observations[-1]
     if last.status != command.status_before or is_aged(command, last.began):
         return False
-    if is_of_the_same_second(command, observations, grace=grace):
+    if overlaps(observations) or is_of_the_same_second(command, observations, grace=grace):
         return True
     return not took_effect(command, observations, grace=grace, habits=habits)
 

@@ -15,6 +15,8 @@ comes back to the status before, so that polls may miss it. It is proven by one 
 4. Five minutes have passed, and something else may explain what the polls have shown: a change by somebody else has
    moved `updated_at`, an earlier command of this client had not ended, or the response did not say `rebooting`.
 
+The status from before proves nothing while it may have been read before another status was: see `overlaps`.
+
 The status from before a reboot proves nothing within the grace if an earlier reboot was seen under way last, and both
 reboots have the same `updated_at`, of the second in which the command was answered. The earlier one may have ended in
 that second, just before the command, and a replica that lags may still show it.
@@ -84,6 +86,18 @@ def is_of_the_same_second(command: Command, observations: Sequence[Observation],
         return False
     shown = [one.server.updated_at for one in observations if one.server and one.status == command.transitional_status]
     return any(one is not None and is_same(one, updated_at) for one in shown)
+
+
+def overlaps(observations: Sequence[Observation]) -> bool:
+    """Return whether the last observation may be older than the last one with another status.
+
+    Two requests that are on their way at the same time may be read in either order.
+    """
+    last = observations[-1]
+    other = next((one for one in reversed(observations) if one.status != last.status), None)
+    if other is None or other.server is None or last.server is None or other.ended <= last.began:
+        return False
+    return not is_older(other.server.updated_at, last.server.updated_at)
 
 
 def is_aged(command: Command, now: float) -> bool:
